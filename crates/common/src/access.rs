@@ -1,0 +1,151 @@
+//! What the edge reads of a request's credentials and what it never lets through.
+
+/// The token a user presents: `Authorization: Bearer` first, else the session cookie.
+#[must_use]
+pub fn user_token<'a>(authorization: Option<&'a str>, cookie: Option<&'a str>) -> Option<&'a str> {
+    authorization
+        .and_then(bearer)
+        .or_else(|| cookie.and_then(crate::cookie::session))
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// Headers that a client may not hand on: internal ones, credentials, claims about where the request came from, and
+/// `expect` (a forwarded `100-continue` is answered 500 by the next hop). Underscores count as dashes, as some servers read them.
+#[must_use]
+pub fn is_stripped(name: &str) -> bool {
+    const WHOLE: [&str; 9] = [
+        "authorization",
+        "proxy-authorization",
+        "x-admin-secret",
+        "x-request-id",
+        "x-real-ip",
+        "true-client-ip",
+        "forwarded",
+        "expect",
+        "cdn-loop",
+    ];
+    let name = name.to_ascii_lowercase().replace('_', "-");
+    WHOLE.contains(&name.as_str())
+        || ["x-molt-", "x-forwarded-", "cf-"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+}
+
+/// A `Cookie` header without the platform's own cookies; `None` when nothing is left.
+#[must_use]
+pub fn foreign_cookies(header: &str) -> Option<String> {
+    let left: Vec<&str> = header
+        .split(';')
+        .map(str::trim)
+        .filter(|pair| !pair.is_empty())
+        .filter(|pair| {
+            let name = pair.split('=').next().unwrap_or_default().trim();
+            let lower = name.to_ascii_lowercase();
+            !(lower.starts_with("__host-")
+                || lower.starts_with("__secure-")
+                || lower.starts_with("sb-")
+                || lower.starts_with("molt-"))
+                && lower != "cf_authorization"
+        })
+        .collect();
+    (!left.is_empty()).then(|| left.join("; "))
+}
+
+/// Whether the client is a browser that navigates: it gets pages and redirects instead of JSON.
+#[must_use]
+pub fn wants_page(method: &str, accept: Option<&str>, upgrade: bool) -> bool {
+    matches!(method, "GET" | "HEAD") && !upgrade && accept.is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// A path to come back to after a login: only a path of this origin, else `/`.
+#[must_use]
+pub fn return_path(asked: Option<&str>) -> &str {
+    match asked {
+        Some(path)
+            if path.starts_with('/')
+                && !path.starts_with("//")
+                && !path.contains('\\')
+                && path.len() <= 2048
+                && path.bytes().all(|byte| byte.is_ascii_graphic()) =>
+        {
+            path
+        }
+        _ => "/",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{foreign_cookies, is_stripped, return_path, user_token, wants_page};
+
+    #[test]
+    fn a_bearer_token_wins_over_the_cookie() {
+        assert_eq!(user_token(Some("bearer  a.b "), Some("sb-access-token=c")), Some("a.b"));
+        assert_eq!(user_token(Some("Basic x"), Some("sb-access-token=c")), Some("c"));
+        assert_eq!(user_token(Some("Bearer"), None), None);
+        assert_eq!(user_token(None, Some("other=c")), None);
+    }
+
+    #[test]
+    fn internal_headers_and_credentials_are_stripped_in_every_spelling() {
+        for name in [
+            "X-Molt-Identity",
+            "x_molt_user",
+            "X-Forwarded-For",
+            "Authorization",
+            "X_Admin_Secret",
+            "CF-Ray",
+            "Expect",
+            "Forwarded",
+        ] {
+            assert!(is_stripped(name), "{name}");
+        }
+        for name in [
+            "accept",
+            "content-type",
+            "sec-websocket-key",
+            "range",
+            "if-none-match",
+            "origin",
+        ] {
+            assert!(!is_stripped(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn only_foreign_cookies_reach_a_sandbox() {
+        assert_eq!(
+            foreign_cookies("a=1; sb-access-token=t; __Host-x=y; b=2").as_deref(),
+            Some("a=1; b=2")
+        );
+        assert_eq!(foreign_cookies(" sb-access-token=t;SB-x=1 ; CF_Authorization=z"), None);
+    }
+
+    #[test]
+    fn only_navigations_get_pages() {
+        assert!(wants_page("GET", Some("text/html,*/*"), false));
+        assert!(!wants_page("GET", Some("*/*"), false));
+        assert!(!wants_page("POST", Some("text/html"), false));
+        assert!(!wants_page("GET", Some("text/html"), true));
+    }
+
+    #[test]
+    fn a_login_returns_to_this_origin_only() {
+        assert_eq!(return_path(Some("/chat?x=1")), "/chat?x=1");
+        for bad in [
+            None,
+            Some(""),
+            Some("//evil.example"),
+            Some("https://evil.example"),
+            Some("/\\evil"),
+            Some("/a\r\nb"),
+        ] {
+            assert_eq!(return_path(bad), "/", "{bad:?}");
+        }
+    }
+}

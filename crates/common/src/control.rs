@@ -1,0 +1,178 @@
+//! The contract between the edge (the `Sandbox` Durable Object) and `sandboxd`, the supervisor inside the sandbox.
+//!
+//! Two TCP ports inside the sandbox: [`PROXY_PORT`] carries the user's HTTP and WebSocket traffic for the agent, [`CONTROL_PORT`]
+//! carries this JSON API and asks for `Authorization: Bearer <MOLT_CONTROL_TOKEN>` on every request but `GET /healthz`.
+
+use serde::{Deserialize, Serialize};
+
+/// Port of the reverse proxy in front of the agent.
+pub const PROXY_PORT: u16 = 8080;
+/// Port of the control API.
+pub const CONTROL_PORT: u16 = 8081;
+
+/// Names of the environment variables that a start hands to `sandboxd init`. None of them reaches the agent or a command.
+pub mod env {
+    /// Opaque id of the sandbox.
+    pub const SANDBOX_ID: &str = "MOLT_SANDBOX_ID";
+    /// Number of this start, from 1.
+    pub const GENERATION: &str = "MOLT_GENERATION";
+    /// Secret of this start that opens the control port; at least 32 characters.
+    pub const CONTROL_TOKEN: &str = "MOLT_CONTROL_TOKEN";
+    /// User id of the owner: the one identity that the agent accepts.
+    pub const OWNER: &str = "MOLT_OWNER";
+    /// Comma-separated public origins (`https://host`) from which the agent's page is served.
+    pub const PUBLIC_ORIGINS: &str = "MOLT_PUBLIC_ORIGINS";
+    /// `openclaw` or `echo`.
+    pub const AGENT: &str = "MOLT_AGENT";
+    /// `1`, `2` or `3`.
+    pub const TIER: &str = "MOLT_TIER";
+}
+
+/// Names of the headers that the `Sandbox` object sets on what it passes to [`PROXY_PORT`]. `sandboxd` trusts these and no others,
+/// and removes them before the agent sees the request.
+pub mod header {
+    /// Verified user id (the owner's, today).
+    pub const USER: &str = "x-molt-user";
+    /// Request id given by the router.
+    pub const REQUEST_ID: &str = "x-request-id";
+    /// Address of the client as the router saw it.
+    pub const CLIENT_IP: &str = "x-molt-client-ip";
+    /// Scheme that the client used: `http` or `https`.
+    pub const PROTO: &str = "x-molt-proto";
+    /// `Host` that the client used.
+    pub const HOST: &str = "x-molt-host";
+    /// `Accept-Encoding` of the client, `identity` when it sent none. The edge runtime adds its own to subrequests.
+    pub const ACCEPT_ENCODING: &str = "x-molt-accept-encoding";
+}
+
+/// How far a start has come inside the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SupervisorPhase {
+    /// Writing the agent's configuration.
+    Configure,
+    /// The agent's process runs and does not yet admit traffic.
+    Agent,
+    /// The agent admits traffic.
+    Ready,
+    /// The agent ended or could not start; `cause` says why. It is being started again after a pause.
+    Failed,
+    /// TERM was received: no new work.
+    Stopping,
+}
+
+/// `GET /v1/status`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SupervisorStatus {
+    /// Random id of this boot of the container's init process. It survives a restart of `sandboxd serve`.
+    pub boot_id: String,
+    /// As given by `MOLT_GENERATION`.
+    pub generation: u64,
+    /// How far the start has come.
+    pub phase: SupervisorPhase,
+    /// Why the agent is not there, when `phase` is `failed`.
+    pub cause: Option<String>,
+    /// `openclaw` or `echo`.
+    pub agent: String,
+    /// Process id of the agent inside the sandbox.
+    pub agent_pid: Option<u32>,
+    /// How often the agent was started again in this boot.
+    pub agent_restarts: u32,
+    /// WebSocket connections that are open through the proxy.
+    pub open_sockets: u32,
+    /// Epoch milliseconds of the last HTTP request through the proxy, if any.
+    pub last_request_at: Option<u64>,
+    /// Epoch milliseconds of the last bytes that a client sent on a WebSocket, if any.
+    pub last_client_frame_at: Option<u64>,
+    /// Commands that run now.
+    pub running_commands: u32,
+    /// Last lines of the agent's output, oldest first, at most 50.
+    pub log_tail: Vec<String>,
+    /// Epoch milliseconds at which this answer was made.
+    pub now: u64,
+}
+
+/// `POST /v1/exec`: start a command. Idempotent by `exec_id`: the same id again answers with the state of the first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExecStart {
+    /// Id chosen by the caller, `[A-Za-z0-9_-]{1,64}`.
+    pub exec_id: String,
+    /// A command line for `/bin/sh -c`. Exactly one of `command` and `argv` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// A program and its arguments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub argv: Option<Vec<String>>,
+    /// Working directory; the agent's home when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Added to the plain environment of a command.
+    #[serde(default)]
+    pub env: std::collections::BTreeMap<String, String>,
+    /// Text for standard input; closed at once when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stdin: Option<String>,
+    /// Milliseconds from the start of the process until it is stopped (TERM, 5 s, KILL to the whole group).
+    pub timeout_ms: u64,
+    /// Bytes kept of each stream: the first half and the last half of it.
+    pub max_output_bytes: u64,
+}
+
+/// State of a command inside the sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ExecState {
+    /// The process runs.
+    Running,
+    /// It exited with code 0.
+    Succeeded,
+    /// It exited with another code, was ended by a signal, or could not be started (`error` says so).
+    Failed,
+    /// It was stopped at its timeout.
+    TimedOut,
+    /// It was stopped on request.
+    Cancelled,
+    /// Its outcome was not observed (the supervisor was killed while it ran).
+    Lost,
+}
+
+/// `POST /v1/exec` (202), `GET /v1/exec/{id}?waitMs=` (200; 404 when unknown), `DELETE /v1/exec/{id}` (202).
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecReport {
+    /// Id chosen by the caller.
+    pub exec_id: String,
+    /// Where it stands.
+    pub state: ExecState,
+    /// Exit code, null unless observed.
+    pub exit_code: Option<i32>,
+    /// Number of the signal that ended it, null unless observed.
+    pub signal: Option<i32>,
+    /// Kept standard output; invalid UTF-8 is replaced.
+    pub stdout: String,
+    /// Kept standard error.
+    pub stderr: String,
+    /// Bytes that the command wrote, kept or not.
+    pub stdout_bytes: u64,
+    /// Bytes that the command wrote, kept or not.
+    pub stderr_bytes: u64,
+    /// Whether anything was left out of `stdout` or `stderr`.
+    pub truncated: bool,
+    /// Epoch milliseconds.
+    pub started_at: u64,
+    /// Epoch milliseconds, null while it runs.
+    pub completed_at: Option<u64>,
+    /// Why it could not be started or was stopped, for people.
+    pub error: Option<String>,
+}
+
+/// Body of every error of the control API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlError {
+    /// Stable code: `unauthorized`, `not_found`, `invalid_request`, `too_large`, `stopping`.
+    pub code: String,
+    /// For people; names the field for `invalid_request`.
+    pub error: String,
+}

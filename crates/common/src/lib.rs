@@ -1,0 +1,20 @@
+//! Types and decisions that the three workers, the supervisor and the CLI share.
+//!
+//! Nothing here performs I/O or reads a clock: the time is always an argument, so every decision is tested natively.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod admin_secret;
+pub mod api;
+pub mod control;
+pub mod cookie;
+pub mod flag;
+pub mod id;
+pub mod identity;
+pub mod path;
+pub mod problem;
+pub mod redaction;
+pub mod route;
+pub mod sandbox_call;
+pub mod time;
+pub mod user_token;

@@ -1,0 +1,127 @@
+//! Request paths as the route table compares them.
+
+/// A path that two readers could read differently is refused, so that no spelling of a reserved prefix reaches a sandbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling<'a> {
+    /// Compare this text.
+    Plain(&'a str),
+    /// Decoding it once, or merging its slashes, gives another reserved path.
+    Ambiguous,
+}
+
+/// First segments that belong to the platform and are never passed to a sandbox as they stand.
+pub const RESERVED: [&str; 6] = ["/api/super", "/api/admin", "/api/v1", "/_admin", "/_molt", "/webhooks"];
+
+/// Whether `path` is `prefix` or lies below it (`/api/superx` does not lie below `/api/super`).
+#[must_use]
+pub fn below(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Checks that `raw` (as it stands in the URL) names a reserved path only if it says so plainly.
+#[must_use]
+pub fn spelling(raw: &str) -> Spelling<'_> {
+    let plain = RESERVED.iter().find(|prefix| below(raw, prefix));
+    let folded = fold(raw);
+    let hidden = RESERVED.iter().find(|prefix| below(&folded, prefix));
+    if plain == hidden {
+        Spelling::Plain(raw)
+    } else {
+        Spelling::Ambiguous
+    }
+}
+
+/// Percent-decoded until nothing changes (at most thrice), backslashes and repeated slashes merged, dot segments resolved, lower case.
+fn fold(raw: &str) -> String {
+    let mut text = raw.as_bytes().to_vec();
+    for _ in 0..3 {
+        let decoded = percent_decode(&text);
+        if decoded == text {
+            break;
+        }
+        text = decoded;
+    }
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for segment in text.split(|byte| *byte == b'/' || *byte == b'\\') {
+        // `;x` after a segment is a parameter to some readers.
+        let segment = segment.split(|byte| *byte == b';').next().unwrap_or_default();
+        match segment {
+            b"" | b"." => {}
+            b".." => drop(segments.pop()),
+            other => segments.push(other),
+        }
+    }
+    let mut folded = String::new();
+    for segment in segments {
+        folded.push('/');
+        folded.push_str(&String::from_utf8_lossy(segment).to_ascii_lowercase());
+    }
+    folded
+}
+
+fn percent_decode(text: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&first, tail)) = rest.split_first() {
+        if first == b'%'
+            && let [high, low, after @ ..] = tail
+            && let (Some(high), Some(low)) = ((*high as char).to_digit(16), (*low as char).to_digit(16))
+        {
+            decoded.push(u8::try_from(high * 16 + low).unwrap_or(b'%'));
+            rest = after;
+        } else {
+            decoded.push(first);
+            rest = tail;
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Spelling, below, spelling};
+
+    #[test]
+    fn a_prefix_ends_at_a_segment() {
+        assert!(below("/api/super", "/api/super") && below("/api/super/", "/api/super"));
+        assert!(below("/api/super/users", "/api/super"));
+        assert!(!below("/api/superx", "/api/super"));
+    }
+
+    #[test]
+    fn odd_spellings_of_reserved_paths_are_ambiguous() {
+        for odd in [
+            "//api/super/users",
+            "/api//super",
+            "/api%2Fsuper",
+            "/%61pi/super",
+            "/api/%2573uper",
+            "/x/..%2fapi/super",
+            "/API/Super",
+            "/api\\super",
+            "/./_molt/x",
+            "/_molt;x/y",
+            "/_Admin/",
+        ] {
+            assert_eq!(spelling(odd), Spelling::Ambiguous, "{odd}");
+        }
+    }
+
+    #[test]
+    fn ordinary_paths_pass() {
+        for plain in [
+            "/",
+            "/api/super/users",
+            "/_molt/boot",
+            "/chat%20room",
+            "/api/superx",
+            "/a//b",
+            "/%ff",
+            "/%",
+            "/%2",
+        ] {
+            assert_eq!(spelling(plain), Spelling::Plain(plain), "{plain}");
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable `code`, plus the older `error` field.
+
+use crate::id::IdError;
+use serde::{Deserialize, Serialize};
+
+/// Content type of a serialised [`Problem`].
+pub const CONTENT_TYPE: &str = "application/problem+json";
+
+/// One error answer. `status` is repeated in the body, as the RFC asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Problem {
+    /// Always `about:blank`: `code` is what programs read.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// HTTP reason phrase.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// Stable machine-readable code, `snake_case`.
+    pub code: String,
+    /// What is wrong, for people; names the field when input was bad.
+    pub detail: String,
+    /// The field of the request that is wrong.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Short text that older clients read.
+    pub error: String,
+    /// Id of the request, to quote to an operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// Seconds after which trying again makes sense; sent as `Retry-After` too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after: Option<u32>,
+    /// Phase of a sandbox that is still starting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<String>,
+}
+
+impl Problem {
+    /// A problem whose `error` equals its `detail`.
+    #[must_use]
+    pub fn new(status: u16, code: &str, detail: impl Into<String>) -> Self {
+        let detail = detail.into();
+        let title = http::StatusCode::from_u16(status)
+            .ok()
+            .and_then(|status| status.canonical_reason())
+            .unwrap_or("Error");
+        Self {
+            kind: "about:blank".into(),
+            title: title.into(),
+            status,
+            code: code.into(),
+            error: detail.clone(),
+            detail,
+            field: None,
+            request_id: None,
+            retry_after: None,
+            phase: None,
+        }
+    }
+
+    /// 400 `invalid_request` that names the field.
+    #[must_use]
+    pub fn invalid(field: &str, why: impl std::fmt::Display) -> Self {
+        let mut problem = Self::new(400, "invalid_request", format!("{field} {why}"));
+        problem.field = Some(field.into());
+        problem
+    }
+
+    /// 404 `not_found`, with the old label.
+    #[must_use]
+    pub fn not_found(detail: impl Into<String>) -> Self {
+        Self::new(404, "not_found", detail).labelled("Not found")
+    }
+
+    /// 500 that says nothing of the inside; the cause belongs in the log.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            500,
+            "internal_error",
+            "The request failed on our side. Quote the request id to an operator.",
+        )
+        .labelled("Internal server error")
+    }
+
+    /// Replaces the short text that older clients read.
+    #[must_use]
+    pub fn labelled(mut self, error: &str) -> Self {
+        self.error = error.into();
+        self
+    }
+
+    /// Says when trying again makes sense.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    /// Names the request.
+    #[must_use]
+    pub fn request(mut self, id: &str) -> Self {
+        self.request_id = Some(id.into());
+        self
+    }
+
+    /// Names the phase of a start.
+    #[must_use]
+    pub fn phase(mut self, phase: &str) -> Self {
+        self.phase = Some(phase.into());
+        self
+    }
+
+    /// As JSON text.
+    #[must_use]
+    pub fn json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| r#"{"error":"Internal server error"}"#.into())
+    }
+}
+
+impl From<(&str, IdError)> for Problem {
+    fn from((field, error): (&str, IdError)) -> Self {
+        Self::invalid(field, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Problem;
+
+    #[test]
+    fn bad_input_names_the_field() {
+        let json: serde_json::Value = serde_json::from_str(
+            &Problem::invalid("timeoutMs", "must be positive")
+                .request("req_1")
+                .json(),
+        )
+        .unwrap();
+        assert_eq!(json["status"], 400);
+        assert_eq!(json["field"], "timeoutMs");
+        assert_eq!(json["error"], "timeoutMs must be positive");
+        assert_eq!(json["title"], "Bad Request");
+        assert_eq!(json["requestId"], "req_1");
+        assert!(json.get("retryAfter").is_none());
+    }
+}

@@ -1,0 +1,247 @@
+//! The route table of the edge: routes are data. The router is a loop over it; documentation and tests read it.
+
+use crate::flag::Flag;
+use crate::path::{self, Spelling};
+use crate::problem::Problem;
+
+/// How a path is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Match {
+    /// The whole path.
+    Exact(&'static str),
+    /// The path itself or anything below it.
+    Below(&'static str),
+    /// Every path.
+    Any,
+}
+
+/// Who may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// Everybody.
+    None,
+    /// A verified user.
+    User,
+    /// A holder of an admin credential; never a user's cookie.
+    Admin,
+}
+
+/// Which rate-limit policy counts the call (DESIGN section 8).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Not counted.
+    Free,
+    /// Sign-in.
+    Login,
+    /// Decided by method: admin-read or admin-write.
+    Admin,
+    /// Decided by the request: page, asset, socket or API.
+    Sandbox,
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The router itself, by this page.
+    Router(Page),
+    /// Service binding `ADMIN_API`.
+    AdminApi,
+    /// Service binding `CONTAINER_GATEWAY`.
+    ContainerGateway,
+}
+
+/// What the router answers itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// Liveness.
+    Health,
+    /// Flags and service name.
+    Status,
+    /// Sign-in, or the way to it.
+    Login,
+    /// Sign-in as a seeded user, in development only.
+    DevelopmentLogin,
+    /// Takes the provider's token.
+    AuthCallback,
+    /// Sign-out.
+    Logout,
+    /// Scripts and styles of the router's own pages.
+    Asset,
+    /// Reserved for the platform, nothing there yet.
+    Reserved,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// Paths it covers.
+    pub path: Match,
+    /// Methods it takes; empty means every method.
+    pub methods: &'static [&'static str],
+    /// Who may call.
+    pub auth: Auth,
+    /// Rate-limit class.
+    pub limit: Limit,
+    /// Flag that sends it to the new backend.
+    pub flag: Option<Flag>,
+    /// Who answers.
+    pub target: Target,
+}
+
+const GET: &[&str] = &["GET", "HEAD"];
+const POST: &[&str] = &["POST"];
+const GET_POST: &[&str] = &["GET", "HEAD", "POST"];
+
+const fn own(path: Match, methods: &'static [&'static str], limit: Limit, page: Page) -> Route {
+    Route {
+        path,
+        methods,
+        auth: Auth::None,
+        limit,
+        flag: None,
+        target: Target::Router(page),
+    }
+}
+
+const fn gateway(path: Match) -> Route {
+    Route {
+        path,
+        methods: &[],
+        auth: Auth::User,
+        limit: Limit::Sandbox,
+        flag: Some(Flag::NewContainerGateway),
+        target: Target::ContainerGateway,
+    }
+}
+
+/// First match wins.
+pub const TABLE: &[Route] = &[
+    own(Match::Exact("/health"), GET, Limit::Free, Page::Health),
+    own(Match::Exact("/api/status"), GET, Limit::Free, Page::Status),
+    own(Match::Exact("/login"), GET, Limit::Login, Page::Login),
+    own(
+        Match::Exact("/login/development"),
+        POST,
+        Limit::Login,
+        Page::DevelopmentLogin,
+    ),
+    own(
+        Match::Exact("/auth/callback"),
+        GET_POST,
+        Limit::Login,
+        Page::AuthCallback,
+    ),
+    own(Match::Exact("/logout"), GET_POST, Limit::Login, Page::Logout),
+    own(Match::Below("/_molt/assets"), GET, Limit::Free, Page::Asset),
+    Route {
+        path: Match::Below("/api/super"),
+        methods: &[],
+        auth: Auth::Admin,
+        limit: Limit::Admin,
+        flag: Some(Flag::NewAdminApi),
+        target: Target::AdminApi,
+    },
+    own(Match::Below("/api/admin"), &[], Limit::Free, Page::Reserved),
+    own(Match::Below("/api/v1"), &[], Limit::Free, Page::Reserved),
+    own(Match::Below("/webhooks"), &[], Limit::Free, Page::Reserved),
+    gateway(Match::Below("/_molt")),
+    gateway(Match::Below("/_admin")),
+    gateway(Match::Any),
+];
+
+impl Route {
+    fn covers(&self, path: &str) -> bool {
+        match self.path {
+            Match::Exact(exact) => path == exact,
+            Match::Below(prefix) => path::below(path, prefix),
+            Match::Any => true,
+        }
+    }
+}
+
+/// The row for a request.
+///
+/// # Errors
+/// 400 `ambiguous_path` when the path is an odd spelling of a reserved one, 405 when the row does not take the method.
+pub fn find(method: &str, raw_path: &str) -> Result<&'static Route, Problem> {
+    let path = match path::spelling(raw_path) {
+        Spelling::Plain(path) => path,
+        Spelling::Ambiguous => {
+            return Err(Problem::new(
+                400,
+                "ambiguous_path",
+                "This path spells a reserved one in an unusual way. Write it without escapes, doubled slashes or capitals.",
+            ));
+        }
+    };
+    let route = TABLE
+        .iter()
+        .find(|route| route.covers(path))
+        .ok_or_else(|| Problem::not_found("No route covers this path."))?;
+    if route.methods.is_empty() || route.methods.contains(&method) {
+        Ok(route)
+    } else {
+        let allowed = route.methods.join(", ");
+        Err(Problem::new(
+            405,
+            "method_not_allowed",
+            format!("{path} takes {allowed}, not {method}."),
+        ))
+    }
+}
+
+/// The `Allow` header of the row for a path, when it names its methods.
+#[must_use]
+pub fn allow(raw_path: &str) -> Option<String> {
+    let route = TABLE.iter().find(|route| route.covers(raw_path))?;
+    (!route.methods.is_empty()).then(|| route.methods.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Auth, Page, TABLE, Target, find};
+    use crate::path::RESERVED;
+
+    fn target(method: &str, path: &str) -> Target {
+        find(method, path).unwrap().target
+    }
+
+    #[test]
+    fn path_classes_are_those_operators_know() {
+        assert_eq!(target("GET", "/health"), Target::Router(Page::Health));
+        assert_eq!(target("HEAD", "/health"), Target::Router(Page::Health));
+        assert_eq!(target("GET", "/health/"), Target::ContainerGateway);
+        assert_eq!(target("GET", "/api/status"), Target::Router(Page::Status));
+        for path in ["/api/super", "/api/super/", "/api/super/users/x"] {
+            assert_eq!(target("PUT", path), Target::AdminApi, "{path}");
+        }
+        assert_eq!(target("GET", "/api/superx"), Target::ContainerGateway);
+        assert_eq!(target("GET", "/_admin/"), Target::ContainerGateway);
+        assert_eq!(target("PATCH", "/anything/else"), Target::ContainerGateway);
+        assert_eq!(target("GET", "/webhooks/x"), Target::Router(Page::Reserved));
+    }
+
+    #[test]
+    fn a_wrong_method_is_405_and_an_odd_spelling_400() {
+        assert_eq!(find("POST", "/health").unwrap_err().status, 405);
+        assert_eq!(find("GET", "/login/development").unwrap_err().status, 405);
+        assert_eq!(find("GET", "/api%2fsuper/users").unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn reserved_paths_never_reach_a_sandbox_without_their_own_row() {
+        for prefix in RESERVED {
+            let route = find("GET", prefix).unwrap();
+            assert!(!matches!(route.path, super::Match::Any), "{prefix}");
+        }
+    }
+
+    #[test]
+    fn whatever_leaves_the_router_is_authenticated() {
+        for route in TABLE {
+            if !matches!(route.target, Target::Router(_)) {
+                assert_ne!(route.auth, Auth::None, "{route:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Typed calls to a `Sandbox` Durable Object from other workers: one path, one request type and one answer type each.
+//!
+//! A call is `POST http://calls.sandbox<PATH>` with JSON on the object's stub. Only a worker that holds the binding can make it;
+//! user traffic arrives under another host name that the gateway sets itself.
+
+use crate::control::{ExecReport, ExecStart};
+use crate::id::UserId;
+use crate::time::Millis;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// Host name of calls.
+pub const CALL_HOST: &str = "calls.sandbox";
+/// Host name under which the gateway passes user traffic.
+pub const TRAFFIC_HOST: &str = "traffic.sandbox";
+
+/// One kind of call.
+pub trait Call: Serialize + DeserializeOwned {
+    /// Path, unique among calls.
+    const PATH: &'static str;
+    /// What the object answers.
+    type Answer: Serialize + DeserializeOwned;
+}
+
+/// Where a sandbox stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Lifecycle {
+    /// No container.
+    Stopped,
+    /// A container is being started; `phase` says how far it is.
+    Starting,
+    /// The agent admits traffic.
+    Running,
+    /// The container is being stopped.
+    Stopping,
+    /// The last start failed; `cause` says why.
+    Failed,
+    /// Stopped by idleness; wakes by itself.
+    Sleeping,
+}
+
+/// How far a start is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Phase {
+    /// The container is not answering yet.
+    Container,
+    /// State is being restored.
+    Restore,
+    /// The agent's configuration is being written.
+    Configure,
+    /// The agent's process is coming up.
+    Agent,
+    /// The agent admits traffic.
+    Ready,
+}
+
+impl Phase {
+    /// As in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Container => "container",
+            Self::Restore => "restore",
+            Self::Configure => "configure",
+            Self::Agent => "agent",
+            Self::Ready => "ready",
+        }
+    }
+}
+
+/// What the object knows of its sandbox. Reading it starts, wakes and extends nothing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SandboxView {
+    /// Owner; `None` before anybody ever needed the sandbox.
+    pub owner: Option<UserId>,
+    /// Where it stands.
+    pub lifecycle: Lifecycle,
+    /// How far a start is; `None` without a container.
+    pub phase: Option<Phase>,
+    /// Number of starts so far.
+    pub generation: u64,
+    /// Since when it stands there.
+    pub since: Millis,
+    /// When the container was last asked, successfully or not; `None` if never.
+    pub observed_at: Option<Millis>,
+    /// Why the last start or run ended, if it did by itself.
+    pub cause: Option<String>,
+    /// When a failed start may be tried again.
+    pub retry_at: Option<Millis>,
+    /// Name of the image of this generation.
+    pub image: Option<String>,
+    /// 1, 2 or 3.
+    pub tier: u8,
+    /// Last lines of the agent's output, while it starts or after it failed.
+    #[serde(default)]
+    pub log_tail: Vec<String>,
+}
+
+/// Where does the sandbox stand?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GetState {}
+
+impl Call for GetState {
+    const PATH: &'static str = "/state";
+    type Answer = SandboxView;
+}
+
+/// Somebody needs the sandbox: begin a start unless there is one. Answers at once.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Wake {
+    /// Owner of the sandbox.
+    pub owner: UserId,
+    /// Tier for a new start.
+    pub tier: u8,
+}
+
+impl Call for Wake {
+    const PATH: &'static str = "/wake";
+    type Answer = SandboxView;
+}
+
+/// Start a command in exactly this generation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StartExec {
+    /// The generation that the job is bound to.
+    pub generation: u64,
+    /// The command.
+    pub start: ExecStart,
+}
+
+impl Call for StartExec {
+    const PATH: &'static str = "/exec/start";
+    type Answer = ExecAnswer;
+}
+
+/// How does a command of this generation stand?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ReadExec {
+    /// The generation that the job is bound to.
+    pub generation: u64,
+    /// Id of the command.
+    pub exec_id: String,
+    /// Milliseconds to wait for an end, at most 8,000.
+    pub wait_ms: u64,
+}
+
+impl Call for ReadExec {
+    const PATH: &'static str = "/exec/read";
+    type Answer = ExecAnswer;
+}
+
+/// Stop a command of this generation.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CancelExec {
+    /// The generation that the job is bound to.
+    pub generation: u64,
+    /// Id of the command.
+    pub exec_id: String,
+}
+
+impl Call for CancelExec {
+    const PATH: &'static str = "/exec/cancel";
+    type Answer = ExecAnswer;
+}
+
+/// Answer to the three calls about a command.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum ExecAnswer {
+    /// The supervisor's report.
+    Report {
+        /// See there.
+        report: Box<ExecReport>,
+    },
+    /// The generation has ended: whatever ran in it is gone.
+    Ended {
+        /// The number of the newest start.
+        generation: u64,
+    },
+    /// The generation lives, and its supervisor knows no such command.
+    Unknown,
+    /// The supervisor refused the command for good.
+    Refused {
+        /// Why.
+        error: String,
+    },
+    /// The supervisor did not answer this time.
+    Unreachable {
+        /// Why.
+        error: String,
+    },
+}

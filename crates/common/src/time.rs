@@ -1,0 +1,56 @@
+//! Points in time as they travel between the parts: epoch milliseconds inside, ISO-8601 UTC with milliseconds outside.
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Millis(pub u64);
+
+impl Millis {
+    /// The point `ms` milliseconds later; stays at the far end instead of wrapping.
+    #[must_use]
+    pub const fn plus(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
+    /// Milliseconds from `earlier` to here, 0 when `earlier` is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
+    /// Whole seconds since the epoch, as JWT claims count.
+    #[must_use]
+    pub const fn seconds(self) -> u64 {
+        self.0 / 1000
+    }
+
+    /// `2026-01-31T12:00:00.000Z`.
+    #[must_use]
+    pub fn iso(self) -> String {
+        let ms = i64::try_from(self.0).unwrap_or(i64::MAX);
+        DateTime::<Utc>::from_timestamp_millis(ms)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .to_rfc3339_opts(SecondsFormat::Millis, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Millis;
+
+    #[test]
+    fn formats_with_milliseconds_and_z() {
+        assert_eq!(Millis(0).iso(), "1970-01-01T00:00:00.000Z");
+        assert_eq!(Millis(1_767_225_600_007).iso(), "2026-01-01T00:00:00.007Z");
+    }
+
+    #[test]
+    fn the_far_end_does_not_panic() {
+        assert!(Millis(u64::MAX).iso().ends_with('Z'));
+        assert_eq!(Millis(u64::MAX).plus(1), Millis(u64::MAX));
+        assert_eq!(Millis(1).since(Millis(5)), 0);
+    }
+}

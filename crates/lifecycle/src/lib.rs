@@ -1,0 +1,7 @@
+//! The decisions about a sandbox's life and about work in it, as `step(state, event, now) -> actions`.
+//!
+//! No I/O and no clock: Durable Objects feed events in, perform the actions and store the state.
+#![forbid(unsafe_code)]
+
+pub mod exec;
+pub mod sandbox;
