@@ -1,26 +1,13 @@
-//! Typed calls to a `Sandbox` Durable Object from other workers: one path, one request type and one answer type each.
-//!
-//! A call is `POST http://calls.sandbox<PATH>` with JSON on the object's stub. Only a worker that holds the binding can make it;
-//! user traffic arrives under another host name that the gateway sets itself.
+//! Calls to a `Sandbox` Durable Object from other workers. User traffic arrives under another host name that the gateway sets itself.
 
 use crate::control::{ExecReport, ExecStart};
 use crate::id::UserId;
+use crate::object_call::Call;
 use crate::time::Millis;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// Host name of calls.
-pub const CALL_HOST: &str = "calls.sandbox";
 /// Host name under which the gateway passes user traffic.
 pub const TRAFFIC_HOST: &str = "traffic.sandbox";
-
-/// One kind of call.
-pub trait Call: Serialize + DeserializeOwned {
-    /// Path, unique among calls.
-    const PATH: &'static str;
-    /// What the object answers.
-    type Answer: Serialize + DeserializeOwned;
-}
 
 /// Where a sandbox stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

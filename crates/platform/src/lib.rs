@@ -1,1 +1,13 @@
-//! Documented below.
+//! What the workers need of the runtime and `worker` 0.8.7 does not give: the container with its options, forwarding without
+//! touching a byte, transactions, typed calls to Durable Objects, and one place that turns problems into responses.
+//!
+//! The only crate with `extern "C"` declarations of ours.
+
+pub mod call;
+pub mod container;
+pub mod entropy;
+pub mod forward;
+pub mod log;
+pub mod object;
+pub mod respond;
+pub mod settings;

@@ -1,1 +1,19 @@
-//! Worker.
+//! The public worker: finds the row of the route table, verifies who calls, and passes the call on untouched.
+
+mod admission;
+mod dispatch;
+mod pages;
+
+use web_sys::{Request, Response};
+use worker::{Context, Env, Result, event};
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Every request of the platform arrives here.
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    dispatch::answer(&request, &env).await
+}

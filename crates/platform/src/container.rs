@@ -1,0 +1,154 @@
+//! `ctx.container` with the options that `worker` 0.8.7 cannot express: its own start options lose `env` without an error.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{AbortSignal, Headers, Request, RequestInit, Response};
+use worker::{Result, State};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(extends = js_sys::Object)]
+    #[derive(Clone, Debug)]
+    type JsContainer;
+    #[wasm_bindgen(method, getter)]
+    fn running(this: &JsContainer) -> bool;
+    #[wasm_bindgen(method, catch, getter)]
+    fn images(this: &JsContainer) -> std::result::Result<JsValue, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn start(this: &JsContainer, options: &JsValue) -> std::result::Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn destroy(this: &JsContainer) -> std::result::Result<js_sys::Promise, JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn signal(this: &JsContainer, number: i32) -> std::result::Result<(), JsValue>;
+    #[wasm_bindgen(method, catch, js_name = setInactivityTimeout)]
+    fn set_inactivity_timeout(this: &JsContainer, ms: f64) -> std::result::Result<js_sys::Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = getTcpPort)]
+    fn get_tcp_port(this: &JsContainer, port: u16) -> std::result::Result<worker_sys::Fetcher, JsValue>;
+}
+
+/// How a container is started.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartOptions {
+    /// Not optional in workerd: a present options object without it is a TypeError.
+    pub enable_internet: bool,
+    /// Environment of the image's entrypoint.
+    pub env: BTreeMap<String, String>,
+    /// Image, where the deployment names several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
+    /// Size of the machine, where a start may choose it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+}
+
+/// The container of a Durable Object.
+#[derive(Clone, Debug)]
+pub struct Container(JsContainer);
+
+impl Container {
+    /// `None` when the object's class has no container configured.
+    #[must_use]
+    pub fn of(state: &State) -> Option<Self> {
+        let handle = state.container()?;
+        let js: &JsValue = handle.as_ref();
+        Some(Self(js.clone().unchecked_into()))
+    }
+
+    /// Whether the runtime believes that there is one: true from `start` on, and after a reload what the engine says.
+    #[must_use]
+    pub fn running(&self) -> bool {
+        self.0.running()
+    }
+
+    /// The reference of a named image; `None` where the deployment's scheduling policy knows no named images.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Option<String> {
+        let images = self.0.images().ok().filter(JsValue::is_object)?;
+        js_sys::Reflect::get(&images, &JsValue::from_str(name)).ok()?.as_string()
+    }
+
+    /// Starts it. Returns before it runs.
+    ///
+    /// # Errors
+    /// When it runs already or the options are refused.
+    pub fn start(&self, options: &StartOptions) -> Result<()> {
+        // json_compatible: maps become plain objects, which is what the runtime reads.
+        let js = options.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(JsValue::from)?;
+        Ok(self.0.start(&js)?)
+    }
+
+    /// Keeps it for this long after the object goes to sleep.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub async fn keep_alive(&self, time: Duration) -> Result<()> {
+        #[allow(clippy::cast_precision_loss)] // Minutes, exact in an f64.
+        let ms = time.as_millis() as f64;
+        JsFuture::from(self.0.set_inactivity_timeout(ms)?).await?;
+        Ok(())
+    }
+
+    /// Kills and removes it at once.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn destroy(&self) -> Result<()> {
+        JsFuture::from(self.0.destroy()?).await?;
+        Ok(())
+    }
+
+    /// Sends a signal to its init process.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn signal(&self, number: i32) -> Result<()> {
+        Ok(self.0.signal(number)?)
+    }
+
+    /// A TCP port inside it, to fetch from.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn port(&self, port: u16) -> Result<worker_sys::Fetcher> {
+        Ok(self.0.get_tcp_port(port)?)
+    }
+}
+
+/// One JSON request to a port of a container.
+pub struct PortRequest<'a> {
+    /// `GET`, `POST` or `DELETE`.
+    pub method: &'a str,
+    /// Path and query.
+    pub path: &'a str,
+    /// Bearer token.
+    pub token: &'a str,
+    /// JSON text.
+    pub body: Option<&'a str>,
+    /// Given up after this long.
+    pub timeout: Duration,
+}
+
+/// Sends it and reads the answer as text: `(status, body)`.
+///
+/// # Errors
+/// When nothing answers in time.
+pub async fn ask(port: &worker_sys::Fetcher, request: &PortRequest<'_>) -> Result<(u16, String)> {
+    let headers = Headers::new()?;
+    headers.set("authorization", &format!("Bearer {}", request.token))?;
+    headers.set("content-type", "application/json")?;
+    let init = RequestInit::new();
+    init.set_method(request.method);
+    init.set_headers(&headers);
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX))));
+    if let Some(body) = request.body {
+        init.set_body(&JsValue::from_str(body));
+    }
+    let outgoing = Request::new_with_str_and_init(&format!("http://sandbox{}", request.path), &init)?;
+    let response: Response = JsFuture::from(port.fetch(&outgoing)?).await?.dyn_into()?;
+    let text = JsFuture::from(response.text()?).await?;
+    Ok((response.status(), text.as_string().unwrap_or_default()))
+}

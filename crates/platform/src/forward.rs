@@ -1,0 +1,94 @@
+//! Forwarding without touching a byte: the runtime carries body and WebSocket, wasm only decides about headers.
+
+use wasm_bindgen::JsCast;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Headers, Request, RequestInit, Response};
+use worker::{Env, Fetcher, Result, Stub};
+
+/// A copy of a request on its way to somebody else.
+pub struct Outgoing {
+    request: Request,
+    headers: Headers,
+}
+
+impl Outgoing {
+    /// `new Request(url, old)`: method, headers, body stream, signal and upgrade carry over; the body is not teed.
+    ///
+    /// # Errors
+    /// When the URL is refused.
+    pub fn new(url: &str, old: &Request) -> Result<Self> {
+        let init: &RequestInit = old.unchecked_ref();
+        let request = Request::new_with_str_and_init(url, init)?;
+        let headers = request.headers();
+        Ok(Self { request, headers })
+    }
+
+    /// Removes every header whose name satisfies `unwanted`.
+    ///
+    /// # Errors
+    /// When the runtime refuses; never for a name it listed itself.
+    pub fn strip(&self, unwanted: impl Fn(&str) -> bool) -> Result<()> {
+        let names: Vec<String> =
+            self.headers.keys().into_iter().filter_map(|name| name.ok()?.as_string()).filter(|name| unwanted(name)).collect();
+        for name in names {
+            self.headers.delete(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Sets a header, whatever the client sent under its name.
+    ///
+    /// # Errors
+    /// When the value is not a legal header value.
+    pub fn set(&self, name: &str, value: &str) -> Result<()> {
+        Ok(self.headers.set(name, value)?)
+    }
+
+    /// Removes a header.
+    ///
+    /// # Errors
+    /// When the name is not legal.
+    pub fn remove(&self, name: &str) -> Result<()> {
+        Ok(self.headers.delete(name)?)
+    }
+
+    /// To a service binding.
+    ///
+    /// # Errors
+    /// When the binding is missing or the other side does not answer.
+    pub async fn to_service(self, env: &Env, binding: &str) -> Result<Response> {
+        let service: worker_sys::Fetcher = env.get_binding::<Fetcher>(binding)?.into_rpc();
+        self.to_fetcher(&service).await
+    }
+
+    /// To a Durable Object.
+    ///
+    /// # Errors
+    /// When the object does not answer.
+    pub async fn to_object(self, stub: Stub) -> Result<Response> {
+        let object: worker_sys::DurableObject = stub.into_rpc();
+        Ok(JsFuture::from(object.fetch_with_request(&self.request)?).await?.dyn_into()?)
+    }
+
+    /// To anything that fetches, such as a port of a container.
+    ///
+    /// # Errors
+    /// When the other side does not answer.
+    pub async fn to_fetcher(self, fetcher: &worker_sys::Fetcher) -> Result<Response> {
+        Ok(JsFuture::from(fetcher.fetch(&self.request)?).await?.dyn_into()?)
+    }
+}
+
+/// A header of a request; `None` when absent. Repeated ones come joined by `, `.
+#[must_use]
+pub fn header(request: &Request, name: &str) -> Option<String> {
+    request.headers().get(name).ok().flatten()
+}
+
+/// The whole body of a request as text. Bound its length first: `Content-Length` is what the connection enforces.
+///
+/// # Errors
+/// When the body breaks off or was read before.
+pub async fn text(request: &Request) -> Result<String> {
+    Ok(JsFuture::from(request.text()?).await?.as_string().unwrap_or_default())
+}

@@ -1,0 +1,98 @@
+//! The stateless half: who calls, whose sandbox, and on to its object.
+
+use crate::account::{self, Account};
+use crate::boot_page;
+use molt_common::control::header as control_header;
+use molt_common::id::{SandboxId, UserId};
+use molt_common::identity::{self, IdentityKeys, Kind};
+use molt_common::path;
+use molt_common::problem::Problem;
+use molt_common::sandbox_call::{GetState, TRAFFIC_HOST};
+use molt_common::{access, time::Millis};
+use molt_platform::forward::{Outgoing, header};
+use molt_platform::{call, entropy, log, respond, settings};
+use serde_json::json;
+use url::Url;
+use web_sys::{Request, Response};
+use worker::{Env, Result};
+
+/// Header in which the object learns the owner's tier.
+pub const TIER_HEADER: &str = "x-molt-tier";
+
+/// Answers one request of the router.
+pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
+    let url = Url::parse(&request.url()).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    let now = entropy::now();
+    // Reached without the router only by a direct call on a developer's machine or a platform check.
+    if url.path() == "/health" && header(request, identity::HEADER).is_none() {
+        return respond::json(200, &json!({"status": "healthy", "service": "container-gateway", "timestamp": now.iso()}));
+    }
+    let identity = match verified(request, env, &url, now) {
+        Ok(identity) => identity,
+        Err(problem) => return respond::problem(&problem),
+    };
+    let Ok(user) = UserId::parse(&identity.sub) else {
+        return respond::problem(&Problem::internal().request(&identity.rid));
+    };
+    match serve(request, env, &url, user, &identity).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            log::error("gateway_failed", json!({"requestId": identity.rid, "error": error.to_string()}));
+            respond::problem(
+                &Problem::new(503, "sandbox_unreachable", "Your sandbox could not be reached. Try again in a moment.")
+                    .retry_after(2)
+                    .request(&identity.rid),
+            )
+        }
+    }
+}
+
+fn verified(request: &Request, env: &Env, url: &Url, now: Millis) -> std::result::Result<identity::Identity, Problem> {
+    let keys = settings::text(env, "MOLT_IDENTITY_KEYS").unwrap_or_default();
+    let token = header(request, identity::HEADER);
+    IdentityKeys::parse(&keys)
+        .and_then(|keys| keys.verify(token.as_deref(), Kind::User, &request.method(), url.path(), now))
+        .map_err(|error| {
+            log::error("identity_refused", json!({"path": url.path(), "why": error.to_string()}));
+            Problem::new(401, "identity_required", "Calls come through the router.")
+        })
+}
+
+async fn serve(
+    request: &Request,
+    env: &Env,
+    url: &Url,
+    user: UserId,
+    identity: &identity::Identity,
+) -> Result<Response> {
+    let upgrade = header(request, "upgrade").is_some();
+    let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
+    let tier = match account::admit(env, user, identity.email.as_deref()).await? {
+        Account::Active { tier } => tier,
+        Account::Refused { code, text } => {
+            return if wants_page {
+                respond::page(403, &boot_page::notice("No access", text), &[])
+            } else {
+                respond::problem(&Problem::new(403, code, text).request(&identity.rid))
+            };
+        }
+    };
+    let stub = call::sandbox(env, &SandboxId::personal(user))?;
+    if url.path() == "/_molt/boot" {
+        return respond::json(200, &boot_page::Progress::from(call::make(&stub, &GetState {}).await?));
+    }
+    if path::RESERVED.iter().any(|prefix| path::below(url.path(), prefix)) {
+        return respond::problem(&Problem::not_found("Nothing is here.").request(&identity.rid));
+    }
+    let mut inner = url.clone();
+    // The object tells traffic from calls by this host; the client's own is in a header of ours.
+    let renamed = inner.set_host(Some(TRAFFIC_HOST)).is_ok() && inner.set_scheme("http").is_ok() && inner.set_port(None).is_ok();
+    if !renamed {
+        return respond::problem(&Problem::internal().request(&identity.rid));
+    }
+    let outgoing = Outgoing::new(inner.as_str(), request)?;
+    outgoing.remove(identity::HEADER)?;
+    outgoing.set(control_header::USER, &user.to_string())?;
+    outgoing.set(TIER_HEADER, &tier.to_string())?;
+    outgoing.to_object(stub).await
+}

@@ -1,0 +1,7 @@
+//! The parts of the `Sandbox` object.
+
+pub mod calls;
+pub mod drive;
+pub mod store;
+pub mod supervisor;
+pub mod traffic;

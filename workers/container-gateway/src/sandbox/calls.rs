@@ -1,0 +1,74 @@
+//! Typed calls of other workers (see `molt_common::sandbox_call`).
+
+use super::drive;
+use super::supervisor::{ExecReply, Supervisor};
+use crate::sandbox_do::Sandbox;
+use molt_common::object_call::Call;
+use molt_common::sandbox_call::{CancelExec, ExecAnswer, GetState, ReadExec, SandboxView, StartExec, Wake};
+use molt_lifecycle::sandbox::{Action, Event};
+use molt_platform::call;
+use worker::{Request, Response, Result};
+
+/// Longest wait of a read, so that no caller's alarm step gets long.
+const LONGEST_WAIT_MS: u64 = 8_000;
+
+/// Answers one call.
+pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> {
+    match request.path().as_str() {
+        GetState::PATH => call::answer::<GetState>(&object.store()?.load()?.view()),
+        Wake::PATH => {
+            let wake: Wake = call::read(&mut request).await?;
+            call::answer::<Wake>(&need(object, wake.owner, wake.tier).await?)
+        }
+        StartExec::PATH => {
+            let start: StartExec = call::read(&mut request).await?;
+            let answer = ask(object, start.generation, async |supervisor| supervisor.start(&start.start).await).await?;
+            call::answer::<StartExec>(&answer)
+        }
+        ReadExec::PATH => {
+            let read: ReadExec = call::read(&mut request).await?;
+            let wait = read.wait_ms.min(LONGEST_WAIT_MS);
+            let answer = ask(object, read.generation, async |supervisor| supervisor.read(&read.exec_id, wait).await).await?;
+            call::answer::<ReadExec>(&answer)
+        }
+        CancelExec::PATH => {
+            let cancel: CancelExec = call::read(&mut request).await?;
+            let answer = ask(object, cancel.generation, async |supervisor| supervisor.cancel(&cancel.exec_id).await).await?;
+            call::answer::<CancelExec>(&answer)
+        }
+        _ => Response::error("no such call", 404),
+    }
+}
+
+/// Somebody needs the sandbox: a start begins unless there is one. Answers at once with where it stands.
+pub async fn need(object: &Sandbox, owner: molt_common::id::UserId, tier: u8) -> Result<SandboxView> {
+    let actions = drive::step(object, Event::Needed { owner, tier })?;
+    if actions.contains(&Action::Start) {
+        object.state.storage().set_alarm(0_i64).await?;
+    }
+    Ok(object.store()?.load()?.view())
+}
+
+async fn ask(
+    object: &Sandbox,
+    generation: u64,
+    question: impl AsyncFnOnce(&Supervisor<'_>) -> Result<ExecReply>,
+) -> Result<ExecAnswer> {
+    let store = object.store()?;
+    let machine = store.load()?;
+    if !machine.lives(generation) {
+        return Ok(ExecAnswer::Ended { generation: machine.generation });
+    }
+    let container = object.container()?;
+    let supervisor = Supervisor { container: &container, token: store.control_token()? };
+    Ok(match question(&supervisor).await {
+        Ok(ExecReply::Report(report)) => ExecAnswer::Report { report },
+        Ok(ExecReply::Unknown) => ExecAnswer::Unknown,
+        Ok(ExecReply::Refused(error)) => ExecAnswer::Refused { error },
+        Err(error) => {
+            // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
+            object.state.storage().set_alarm(0_i64).await?;
+            ExecAnswer::Unreachable { error: error.to_string() }
+        }
+    })
+}

@@ -1,0 +1,171 @@
+//! The alarm: performs what the state machine decides. It alone starts, asks, stops and removes the container, one step after another.
+
+use super::supervisor::Supervisor;
+use crate::sandbox_do::Sandbox;
+use molt_common::control::env as variable;
+use molt_common::id::hex;
+use molt_common::sandbox_call::Phase;
+use molt_common::time::Millis;
+use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Sandbox as Machine, Stage};
+use molt_platform::container::StartOptions;
+use molt_platform::{entropy, log, object, settings};
+use serde_json::json;
+use std::collections::BTreeMap;
+use std::time::Duration;
+use worker::{Delay, Result, d1::D1Type};
+
+/// An alarm step ends after about this long and is continued by the next, so that no step is cut.
+const STEP_MS: u64 = 8_000;
+/// While something is going on, the container is asked this often.
+const POLL: Duration = Duration::from_millis(150);
+/// A sandbox that only goes on running is announced this often.
+const ANNOUNCE_MS: u64 = 60_000;
+/// Undelivered announcements are tried again after this long.
+const REDELIVER_MS: u64 = 5_000;
+const TERM: i32 = 15;
+
+/// One alarm step.
+pub async fn run(object: &Sandbox) -> Result<()> {
+    let until = entropy::now().plus(STEP_MS);
+    loop {
+        start_if_wanted(object)?;
+        probe(object).await?;
+        let going_on = matches!(object.store()?.load()?.stage, Stage::Starting { .. } | Stage::Stopping { .. });
+        if !going_on || entropy::now() >= until {
+            break;
+        }
+        Delay::from(POLL).await;
+    }
+    let redeliver = deliver(object).await?;
+    let now = entropy::now();
+    let next = object.store()?.load()?.next_alarm(now);
+    if let Some(at) = [next, redeliver].into_iter().flatten().min() {
+        let wait = i64::try_from(at.since(now)).unwrap_or(i64::MAX);
+        object.state.storage().set_alarm(wait).await?;
+    }
+    Ok(())
+}
+
+/// Feeds an event to the machine, stores the outcome and performs the actions that need nothing but storage.
+/// What needs the container is left to the caller, or to the alarm.
+pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
+    let store = object.store()?;
+    let mut machine = store.load()?;
+    let before = machine.stage.clone();
+    let now = entropy::now();
+    let actions = machine.step(event, now);
+    let steady = actions.contains(&Action::KeepAlive) && now.0.saturating_sub(object.announced_at.get()) >= ANNOUNCE_MS;
+    let announce = actions.contains(&Action::Announce) || steady;
+    if announce {
+        object.announced_at.set(now.0);
+    }
+    store.save(&machine, announce)?;
+    if machine.stage != before {
+        log::info(
+            "sandbox_stage",
+            json!({"sandbox": object.state.id().name(), "generation": machine.generation, "stage": machine.stage, "cause": machine.cause}),
+        );
+    }
+    Ok(actions)
+}
+
+fn start_if_wanted(object: &Sandbox) -> Result<()> {
+    let store = object.store()?;
+    let mut machine = store.load()?;
+    let container = object.container()?;
+    let Stage::Starting { phase: Phase::Container, .. } = machine.stage else { return Ok(()) };
+    if container.running() || machine.boot_id.is_some() {
+        return Ok(());
+    }
+    let token = hex(&entropy::bytes::<32>()?);
+    let image = container.image("stable");
+    machine.image = Some(if image.is_some() { "stable" } else { "default" }.to_owned());
+    store.save(&machine, false)?;
+    store.set_control_token(&token)?;
+    let options = StartOptions {
+        enable_internet: settings::text(&object.env, "SANDBOX_INTERNET").as_deref() != Some("off"),
+        env: environment(object, &machine, token),
+        instance: image.is_some().then(|| format!("standard-{}", machine.tier)),
+        image,
+    };
+    if let Err(error) = container.start(&options) {
+        let cause = format!("The container could not be started: {error}");
+        for action in step(object, Event::StartRefused { cause })? {
+            if action == Action::Abort {
+                return object::abort(&object.state, "the runtime refused to start the container");
+            }
+        }
+    }
+    Ok(())
+}
+
+fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<String, String> {
+    let text = |name: &str| settings::text(&object.env, name).unwrap_or_default();
+    let pairs = [
+        (variable::SANDBOX_ID, object.state.id().name().unwrap_or_default()),
+        (variable::GENERATION, machine.generation.to_string()),
+        (variable::CONTROL_TOKEN, token),
+        (variable::OWNER, machine.owner.map(|owner| owner.to_string()).unwrap_or_default()),
+        (variable::PUBLIC_ORIGINS, text("PUBLIC_ORIGINS")),
+        (variable::AGENT, text("SANDBOX_AGENT")),
+        (variable::TIER, machine.tier.to_string()),
+    ];
+    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+async fn probe(object: &Sandbox) -> Result<()> {
+    let container = object.container()?;
+    let token = object.store()?.control_token()?;
+    let running = container.running();
+    let status = if running { Supervisor { container: &container, token }.status().await.ok() } else { None };
+    let event = Event::Probed { container: running, status: status.map(Box::new) };
+    for action in step(object, event)? {
+        match action {
+            Action::KeepAlive => container.keep_alive(Duration::from_millis(3 * HEARTBEAT_MS)).await?,
+            Action::Destroy if container.running() => container.destroy().await?,
+            Action::Terminate => container.signal(TERM)?,
+            Action::Abort => return object::abort(&object.state, "the container runtime must be looked at anew"),
+            // Announced with the commit; a start is made by the alarm's next round.
+            Action::Announce | Action::Start | Action::Destroy => {}
+        }
+    }
+    Ok(())
+}
+
+/// Copies the newest event to D1. Answers when to try again, if it must be.
+async fn deliver(object: &Sandbox) -> Result<Option<Millis>> {
+    let store = object.store()?;
+    let Some(event) = store.undelivered()? else { return Ok(None) };
+    let outcome = copy(object, event.sequence, &event.view).await;
+    if let Err(error) = outcome {
+        log::error("state_not_delivered", json!({"sandbox": object.state.id().name(), "error": error.to_string()}));
+        return Ok(Some(entropy::now().plus(REDELIVER_MS)));
+    }
+    store.delivered(event.sequence)?;
+    Ok(None)
+}
+
+async fn copy(object: &Sandbox, sequence: i64, view: &str) -> Result<()> {
+    let Some(owner) = object.store()?.load()?.owner else { return Ok(()) };
+    let statement = object.env.d1("PLATFORM_DB")?.prepare(
+        "INSERT INTO sandbox_states (sandbox_id, user_id, sequence, view, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (sandbox_id) DO UPDATE SET sequence = excluded.sequence, view = excluded.view, updated_at = excluded.updated_at \
+         WHERE excluded.sequence > sandbox_states.sequence",
+    );
+    let id = object.state.id().name().unwrap_or_default();
+    let owner = owner.to_string();
+    // Counters and times of this era are exact in the f64 that D1 takes.
+    #[allow(clippy::cast_precision_loss)]
+    let numbers = (sequence as f64, entropy::now().0 as f64);
+    statement
+        .bind_refs(&[
+            D1Type::Text(&id),
+            D1Type::Text(&owner),
+            D1Type::Real(numbers.0),
+            D1Type::Text(view),
+            D1Type::Real(numbers.1),
+        ])?
+        .run()
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,98 @@
+//! What a sandbox's object keeps in SQLite: the state machine's state, the token of the current start, and the outbox.
+
+use molt_common::sandbox_call::SandboxView;
+use molt_lifecycle::sandbox::Sandbox;
+use serde::Deserialize;
+use worker::{Error, Result, SqlStorage, State};
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS sandbox (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, control_token TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL);
+";
+
+/// The object's tables.
+pub struct Store {
+    sql: SqlStorage,
+}
+
+/// An event that lists should show.
+pub struct Announcement {
+    /// Counts the object's events.
+    pub sequence: i64,
+    /// What it was at that event, as JSON.
+    pub view: String,
+}
+
+#[derive(Deserialize)]
+struct StateRow {
+    state: String,
+    control_token: String,
+}
+
+#[derive(Deserialize)]
+struct OutboxRow {
+    sequence: f64,
+    view: String,
+}
+
+impl Store {
+    /// Opens them; the tables exist afterwards.
+    pub fn open(state: &State) -> Result<Self> {
+        let sql = state.storage().sql();
+        sql.exec(SCHEMA, None)?;
+        Ok(Self { sql })
+    }
+
+    fn row(&self) -> Result<Option<StateRow>> {
+        let rows: Vec<StateRow> = self.sql.exec("SELECT state, control_token FROM sandbox WHERE id = 1", None)?.to_array()?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The state machine's state; a new sandbox is stopped.
+    pub fn load(&self) -> Result<Sandbox> {
+        match self.row()? {
+            Some(row) => serde_json::from_str(&row.state).map_err(|error| Error::RustError(format!("stored state: {error}"))),
+            None => Ok(Sandbox::default()),
+        }
+    }
+
+    /// Stores it, and with it, in the same commit, the event that tells lists.
+    pub fn save(&self, sandbox: &Sandbox, announce: bool) -> Result<()> {
+        let state = serde_json::to_string(sandbox)?;
+        self.sql.exec(
+            "INSERT INTO sandbox (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+            vec![state.into()],
+        )?;
+        if announce {
+            let mut view: SandboxView = sandbox.view();
+            view.log_tail.clear();
+            self.sql.exec("INSERT INTO outbox (view) VALUES (?)", vec![serde_json::to_string(&view)?.into()])?;
+        }
+        Ok(())
+    }
+
+    /// The token that opens the control port of the current start.
+    pub fn control_token(&self) -> Result<String> {
+        Ok(self.row()?.map(|row| row.control_token).unwrap_or_default())
+    }
+
+    /// Keeps the token of a start that is about to be made.
+    pub fn set_control_token(&self, token: &str) -> Result<()> {
+        self.sql.exec("UPDATE sandbox SET control_token = ? WHERE id = 1", vec![token.into()])?;
+        Ok(())
+    }
+
+    /// The newest event that lists have not been told.
+    pub fn undelivered(&self) -> Result<Option<Announcement>> {
+        let rows: Vec<OutboxRow> =
+            self.sql.exec("SELECT sequence, view FROM outbox ORDER BY sequence DESC LIMIT 1", None)?.to_array()?;
+        #[allow(clippy::cast_possible_truncation)] // A counter, far below 2^53.
+        Ok(rows.into_iter().next().map(|row| Announcement { sequence: row.sequence as i64, view: row.view }))
+    }
+
+    /// Lists were told of this event and so of every earlier one.
+    pub fn delivered(&self, sequence: i64) -> Result<()> {
+        self.sql.exec("DELETE FROM outbox WHERE sequence <= ?", vec![sequence.into()])?;
+        Ok(())
+    }
+}

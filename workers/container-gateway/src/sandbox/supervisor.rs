@@ -1,0 +1,66 @@
+//! The control API of `sandboxd` in the object's container (see `molt_common::control`).
+
+use molt_common::control::{CONTROL_PORT, ControlError, ExecReport, ExecStart, SupervisorStatus};
+use molt_platform::container::{Container, PortRequest, ask};
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+use worker::{Error, Result};
+
+/// How the supervisor answered a question about a command.
+pub enum ExecReply {
+    Report(Box<ExecReport>),
+    Unknown,
+    Refused(String),
+}
+
+/// A connection to the supervisor of the current start.
+pub struct Supervisor<'a> {
+    pub container: &'a Container,
+    pub token: String,
+}
+
+impl Supervisor<'_> {
+    async fn ask(&self, method: &str, path: &str, body: Option<&str>, timeout: Duration) -> Result<(u16, String)> {
+        let port = self.container.port(CONTROL_PORT)?;
+        ask(&port, &PortRequest { method, path, token: &self.token, body, timeout }).await
+    }
+
+    /// How it is.
+    pub async fn status(&self) -> Result<SupervisorStatus> {
+        let (status, text) = self.ask("GET", "/v1/status", None, Duration::from_secs(2)).await?;
+        if status != 200 {
+            return Err(Error::RustError(format!("the supervisor answered {status}")));
+        }
+        parse(&text)
+    }
+
+    /// Starts a command.
+    pub async fn start(&self, start: &ExecStart) -> Result<ExecReply> {
+        let body = serde_json::to_string(start)?;
+        reply(self.ask("POST", "/v1/exec", Some(&body), Duration::from_secs(8)).await?)
+    }
+
+    /// Reads a report; waits up to `wait_ms` for the end.
+    pub async fn read(&self, exec_id: &str, wait_ms: u64) -> Result<ExecReply> {
+        let path = format!("/v1/exec/{exec_id}?waitMs={wait_ms}");
+        reply(self.ask("GET", &path, None, Duration::from_millis(wait_ms + 2_000)).await?)
+    }
+
+    /// Stops a command.
+    pub async fn cancel(&self, exec_id: &str) -> Result<ExecReply> {
+        reply(self.ask("DELETE", &format!("/v1/exec/{exec_id}"), None, Duration::from_secs(5)).await?)
+    }
+}
+
+fn reply((status, text): (u16, String)) -> Result<ExecReply> {
+    match status {
+        200..=299 => Ok(ExecReply::Report(Box::new(parse(&text)?))),
+        404 => Ok(ExecReply::Unknown),
+        400 | 409 | 413 | 422 => Ok(ExecReply::Refused(parse::<ControlError>(&text).map_or(text, |error| error.error))),
+        other => Err(Error::RustError(format!("the supervisor answered {other}"))),
+    }
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|error| Error::RustError(format!("the supervisor's answer: {error}")))
+}

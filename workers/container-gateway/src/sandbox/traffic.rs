@@ -1,0 +1,89 @@
+//! The user's HTTP and WebSocket traffic: waits, bounded, until the agent is there, and passes it through untouched.
+
+use super::calls;
+use crate::boot_page;
+use crate::gateway::TIER_HEADER;
+use crate::sandbox_do::Sandbox;
+use molt_common::access;
+use molt_common::control::{PROXY_PORT, header as control_header};
+use molt_common::id::UserId;
+use molt_common::problem::Problem;
+use molt_common::sandbox_call::{Lifecycle, SandboxView};
+use molt_platform::forward::{Outgoing, header};
+use molt_platform::{entropy, log, respond};
+use serde_json::json;
+use std::time::Duration;
+use url::Url;
+use web_sys::{Request, Response};
+use worker::{Delay, Error, Result};
+
+/// Requests that are not a page, and sockets, wait this long for the agent.
+const HOLD_MS: u64 = 30_000;
+const POLL: Duration = Duration::from_millis(100);
+
+/// Answers one request of the owner.
+pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
+    let rid = header(request, control_header::REQUEST_ID).unwrap_or_default();
+    let Some(owner) = header(request, control_header::USER).and_then(|text| UserId::parse(&text).ok()) else {
+        return respond::problem(&Problem::internal().request(&rid));
+    };
+    let known = object.store()?.load()?.owner;
+    if known.is_some_and(|known| known != owner) {
+        log::error("foreign_owner", json!({"requestId": rid, "sandbox": object.state.id().name()}));
+        return respond::problem(&Problem::internal().request(&rid));
+    }
+    let tier = header(request, TIER_HEADER).and_then(|text| text.parse().ok()).unwrap_or(1);
+    let upgrade = header(request, "upgrade").is_some();
+    let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
+    let until = entropy::now().plus(HOLD_MS);
+    loop {
+        let view = calls::need(object, owner, tier).await?;
+        if view.lifecycle == Lifecycle::Running {
+            return pass(object, request, &rid).await;
+        }
+        if wants_page {
+            // 503 and not 200: what was asked for is not there yet, and nothing may cache or index this.
+            return respond::page(503, &boot_page::boot(view), &[("retry-after", "1")]);
+        }
+        if view.lifecycle == Lifecycle::Failed || entropy::now() >= until {
+            return respond::problem(&not_ready(&view).request(&rid));
+        }
+        Delay::from(POLL).await;
+    }
+}
+
+fn not_ready(view: &SandboxView) -> Problem {
+    match (view.lifecycle, view.phase) {
+        (Lifecycle::Failed, _) => {
+            let cause = view.cause.as_deref().unwrap_or("The cause is not known.");
+            Problem::new(503, "sandbox_failed", format!("Your sandbox could not be started. {cause}")).retry_after(5)
+        }
+        (_, phase) => {
+            let problem = Problem::new(503, "sandbox_not_ready", "Your sandbox is still starting.").retry_after(3);
+            match phase {
+                Some(phase) => problem.phase(phase.word()),
+                None => problem,
+            }
+        }
+    }
+}
+
+async fn pass(object: &Sandbox, request: &Request, rid: &str) -> Result<Response> {
+    let url = Url::parse(&request.url()).map_err(|error| Error::RustError(error.to_string()))?;
+    let outgoing = Outgoing::new(url.as_str(), request)?;
+    outgoing.remove(TIER_HEADER)?;
+    let port = object.container()?.port(PROXY_PORT)?;
+    match outgoing.to_fetcher(&port).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            log::error("sandbox_did_not_answer", json!({"requestId": rid, "error": error.to_string()}));
+            // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
+            object.state.storage().set_alarm(0_i64).await?;
+            respond::problem(
+                &Problem::new(503, "sandbox_unreachable", "Your sandbox did not answer. Try again in a moment.")
+                    .retry_after(2)
+                    .request(rid),
+            )
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
+
+use crate::sandbox::{calls, drive, store::Store, traffic};
+use molt_common::object_call::CALL_HOST;
+use molt_platform::container::Container;
+use molt_platform::log;
+use serde_json::json;
+use std::cell::Cell;
+use std::panic::RefUnwindSafe;
+use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+
+/// One sandbox. Everything that matters is in its SQLite storage; memory holds nothing that may not be lost.
+#[durable_object]
+pub struct Sandbox {
+    pub(crate) state: State,
+    pub(crate) env: Env,
+    /// When lists were last told, so that an unchanged sandbox is not announced with every heartbeat.
+    pub(crate) announced_at: Cell<u64>,
+}
+
+// Nothing in memory can be left half changed by a panic: state is read from and written to SQLite.
+impl RefUnwindSafe for Sandbox {}
+
+impl Sandbox {
+    /// Its container.
+    ///
+    /// # Errors
+    /// When the deployment gave the class none.
+    pub(crate) fn container(&self) -> Result<Container> {
+        Container::of(&self.state).ok_or_else(|| Error::RustError("the Sandbox class has no container configured".into()))
+    }
+
+    /// Its storage, with tables in place.
+    pub(crate) fn store(&self) -> Result<Store> {
+        Store::open(&self.state)
+    }
+}
+
+impl DurableObject for Sandbox {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, announced_at: Cell::new(0) }
+    }
+
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        if request.url()?.host_str() == Some(CALL_HOST) {
+            calls::answer(self, request).await
+        } else {
+            traffic::answer(self, request.inner()).await.map(Response::from)
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        if let Err(error) = drive::run(self).await {
+            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
+            log::error("sandbox_alarm_failed", json!({"sandbox": self.state.id().name(), "error": error.to_string()}));
+            self.state.storage().set_alarm(1_000_i64).await?;
+        }
+        Response::empty()
+    }
+}

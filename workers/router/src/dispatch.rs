@@ -1,0 +1,171 @@
+//! The loop over the route table.
+
+use crate::admission::{self, Refusal};
+use crate::pages;
+use molt_common::access;
+use molt_common::flag::Flag;
+use molt_common::identity;
+use molt_common::problem::Problem;
+use molt_common::route::{self, Auth, Page, Route, Target};
+use molt_common::{control, id, redaction};
+use molt_platform::forward::{Outgoing, header};
+use molt_platform::{entropy, log, respond, settings};
+use serde_json::json;
+use url::Url;
+use web_sys::{Request, Response};
+use worker::{Env, Result};
+
+/// One request, as every part of the router sees it.
+pub struct Call<'a> {
+    pub request: &'a Request,
+    pub env: &'a Env,
+    pub url: Url,
+    pub method: String,
+    /// Ours, never the client's.
+    pub id: String,
+    /// A WebSocket upgrade.
+    pub upgrade: bool,
+    /// A browser that navigates.
+    pub wants_page: bool,
+}
+
+impl Call<'_> {
+    /// Scheme, host and port that the client used.
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    pub fn secure(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+}
+
+/// Answers a request; nothing leaves without request id and the name of the backend that answered.
+pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
+    let started = entropy::now();
+    let url = Url::parse(&request.url()).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    let method = request.method();
+    let upgrade = header(request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
+    let wants_page = access::wants_page(&method, header(request, "accept").as_deref(), upgrade);
+    let call = Call { request, env, url, method, id: id::request_id(entropy::bytes()?), upgrade, wants_page };
+    let (backend, outcome) = route_call(&call).await;
+    let response = match outcome {
+        Ok(response) => response,
+        Err(error) => {
+            log::error("request_failed", json!({"requestId": call.id, "backend": backend, "error": error.to_string()}));
+            respond::problem(&Problem::internal().request(&call.id))?
+        }
+    };
+    log::info(
+        "request",
+        json!({
+            "requestId": call.id, "method": call.method, "path": call.url.path(),
+            "query": call.url.query().map(redaction::query), "status": response.status(), "backend": backend,
+            "ms": entropy::now().since(started),
+        }),
+    );
+    respond::adorned(&response, &[("x-request-id", &call.id), ("x-molt-backend", backend)])
+}
+
+async fn route_call(call: &Call<'_>) -> (&'static str, Result<Response>) {
+    let path = call.url.path();
+    let route = match route::find(&call.method, path) {
+        Ok(route) => route,
+        Err(problem) => return ("router", refuse_method(call, &problem)),
+    };
+    match route.target {
+        Target::Router(Page::Reserved) => ("router", problem(call, Problem::not_found("Nothing is here."))),
+        Target::Router(page) => ("router", pages::answer(page, call).await),
+        Target::AdminApi => backend(call, route, "admin", "ADMIN_API").await,
+        Target::ContainerGateway => backend(call, route, "container-gateway", "CONTAINER_GATEWAY").await,
+    }
+}
+
+fn refuse_method(call: &Call<'_>, refused: &Problem) -> Result<Response> {
+    let response = problem(call, refused.clone())?;
+    match route::allow(call.url.path()).filter(|_| refused.status == 405) {
+        Some(allow) => respond::adorned(&response, &[("allow", &allow)]),
+        None => Ok(response),
+    }
+}
+
+async fn backend(
+    call: &Call<'_>,
+    route: &Route,
+    name: &'static str,
+    binding: &str,
+) -> (&'static str, Result<Response>) {
+    if let Some(flag) = route.flag
+        && !Flag::is_on(settings::text(call.env, flag.variable()).as_deref())
+    {
+        return if settings::text(call.env, "LEGACY_MODE").as_deref() == Some("on") {
+            ("legacy", legacy(call).await)
+        } else {
+            ("router", switched_off(call, flag))
+        };
+    }
+    let admitted = match route.auth {
+        Auth::Admin => admission::admin(call),
+        Auth::User => admission::user(call),
+        // The table is tested to have no such row: closed all the same.
+        Auth::None => Err(Refusal::Problem(Box::new(Problem::internal()))),
+    };
+    let identity = match admitted {
+        Ok(identity) => identity,
+        Err(refusal) => return ("router", refuse(call, refusal)),
+    };
+    (name, forward(call, binding, &identity).await)
+}
+
+async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Response> {
+    let outgoing = Outgoing::new(&call.request.url(), call.request)?;
+    let cookies = header(call.request, "cookie").as_deref().and_then(access::foreign_cookies);
+    let client = header(call.request, "cf-connecting-ip");
+    let encoding = header(call.request, "accept-encoding");
+    outgoing.strip(access::is_stripped)?;
+    match cookies {
+        Some(cookies) => outgoing.set("cookie", &cookies)?,
+        None => outgoing.remove("cookie")?,
+    }
+    outgoing.set(identity::HEADER, signed)?;
+    outgoing.set(control::header::REQUEST_ID, &call.id)?;
+    outgoing.set(control::header::CLIENT_IP, client.as_deref().unwrap_or("unknown"))?;
+    outgoing.set(control::header::PROTO, call.url.scheme())?;
+    outgoing.set(control::header::HOST, call.url[url::Position::BeforeHost..url::Position::AfterPort].as_ref())?;
+    outgoing.set(control::header::ACCEPT_ENCODING, encoding.as_deref().unwrap_or("identity"))?;
+    outgoing.to_service(call.env, binding).await
+}
+
+/// What ran before authenticates by itself, so it gets the credentials; only our own headers are taken off.
+async fn legacy(call: &Call<'_>) -> Result<Response> {
+    let outgoing = Outgoing::new(&call.request.url(), call.request)?;
+    outgoing.strip(|name| name.replace('_', "-").starts_with("x-molt-") || name == "x-request-id" || name == "expect")?;
+    outgoing.set(control::header::REQUEST_ID, &call.id)?;
+    outgoing.to_service(call.env, "LEGACY").await
+}
+
+fn switched_off(call: &Call<'_>, flag: Flag) -> Result<Response> {
+    let name = flag.variable();
+    let text = format!("This part of the platform is switched off by its operator ({name}).");
+    if call.wants_page {
+        return pages::notice(503, "Switched off", &text, &call.id);
+    }
+    problem(call, Problem::new(503, "switched_off", text).retry_after(30))
+}
+
+fn refuse(call: &Call<'_>, refusal: Refusal) -> Result<Response> {
+    match refusal {
+        Refusal::SignIn if call.wants_page => pages::to_login(call),
+        Refusal::SignIn => problem(
+            call,
+            Problem::new(401, "authentication_required", "Sign in, or send a user token as Authorization: Bearer.")
+                .labelled("Authentication required"),
+        ),
+        Refusal::Problem(refused) => problem(call, *refused),
+    }
+}
+
+/// A problem that names this request.
+pub fn problem(call: &Call<'_>, problem: Problem) -> Result<Response> {
+    respond::problem(&problem.request(&call.id))
+}

@@ -1,0 +1,26 @@
+//! Scripts and styles of our own pages. They carry no user data, so anybody may have them.
+
+use crate::dispatch::{Call, problem};
+use molt_common::problem::Problem;
+use molt_platform::respond;
+use web_sys::Response;
+use worker::Result;
+
+const ASSETS: [(&str, &str, &str); 3] = [
+    ("page.css", "text/css; charset=utf-8", include_str!("../../assets/page.css")),
+    ("callback.js", "text/javascript; charset=utf-8", include_str!("../../assets/callback.js")),
+    ("boot.js", "text/javascript; charset=utf-8", include_str!("../../assets/boot.js")),
+];
+
+/// `/_molt/assets/<name>`.
+pub fn answer(call: &Call<'_>) -> Result<Response> {
+    let name = call.url.path().strip_prefix("/_molt/assets/").unwrap_or_default();
+    match ASSETS.iter().find(|(known, _, _)| *known == name) {
+        Some((_, kind, text)) => respond::with(
+            200,
+            &[("content-type", kind), ("cache-control", "public, max-age=300"), ("x-content-type-options", "nosniff")],
+            Some(text),
+        ),
+        None => problem(call, Problem::not_found("There is no such asset.")),
+    }
+}
