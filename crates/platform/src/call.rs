@@ -25,11 +25,17 @@ pub async fn make<C: Call>(stub: &Stub, call: &C) -> Result<C::Answer> {
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_headers(headers).with_body(Some(serde_json::to_string(call)?.into()));
+    init.with_method(Method::Post)
+        .with_headers(headers)
+        .with_body(Some(serde_json::to_string(call)?.into()));
     let request = Request::new_with_init(&format!("http://{CALL_HOST}{}", C::PATH), &init)?;
     let mut response = stub.fetch_with_request(request).await?;
     if response.status_code() != 200 {
-        return Err(Error::RustError(format!("call {} answered {}", C::PATH, response.status_code())));
+        return Err(Error::RustError(format!(
+            "call {} answered {}",
+            C::PATH,
+            response.status_code()
+        )));
     }
     let text = response.text().await?;
     serde_json::from_str(&text).map_err(|error| Error::RustError(format!("call {}: {error}", C::PATH)))

@@ -68,7 +68,9 @@ impl Container {
     #[must_use]
     pub fn image(&self, name: &str) -> Option<String> {
         let images = self.0.images().ok().filter(JsValue::is_object)?;
-        js_sys::Reflect::get(&images, &JsValue::from_str(name)).ok()?.as_string()
+        js_sys::Reflect::get(&images, &JsValue::from_str(name))
+            .ok()?
+            .as_string()
     }
 
     /// Starts it. Returns before it runs.
@@ -77,7 +79,9 @@ impl Container {
     /// When it runs already or the options are refused.
     pub fn start(&self, options: &StartOptions) -> Result<()> {
         // json_compatible: maps become plain objects, which is what the runtime reads.
-        let js = options.serialize(&serde_wasm_bindgen::Serializer::json_compatible()).map_err(JsValue::from)?;
+        let js = options
+            .serialize(&serde_wasm_bindgen::Serializer::json_compatible())
+            .map_err(JsValue::from)?;
         Ok(self.0.start(&js)?)
     }
 
@@ -143,7 +147,9 @@ pub async fn ask(port: &worker_sys::Fetcher, request: &PortRequest<'_>) -> Resul
     let init = RequestInit::new();
     init.set_method(request.method);
     init.set_headers(&headers);
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX))));
+    init.set_signal(Some(&AbortSignal::timeout_with_u32(
+        u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX),
+    )));
     if let Some(body) = request.body {
         init.set_body(&JsValue::from_str(body));
     }

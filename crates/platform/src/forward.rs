@@ -28,8 +28,13 @@ impl Outgoing {
     /// # Errors
     /// When the runtime refuses; never for a name it listed itself.
     pub fn strip(&self, unwanted: impl Fn(&str) -> bool) -> Result<()> {
-        let names: Vec<String> =
-            self.headers.keys().into_iter().filter_map(|name| name.ok()?.as_string()).filter(|name| unwanted(name)).collect();
+        let names: Vec<String> = self
+            .headers
+            .keys()
+            .into_iter()
+            .filter_map(|name| name.ok()?.as_string())
+            .filter(|name| unwanted(name))
+            .collect();
         for name in names {
             self.headers.delete(&name)?;
         }
@@ -67,7 +72,9 @@ impl Outgoing {
     /// When the object does not answer.
     pub async fn to_object(self, stub: Stub) -> Result<Response> {
         let object: worker_sys::DurableObject = stub.into_rpc();
-        Ok(JsFuture::from(object.fetch_with_request(&self.request)?).await?.dyn_into()?)
+        Ok(JsFuture::from(object.fetch_with_request(&self.request)?)
+            .await?
+            .dyn_into()?)
     }
 
     /// To anything that fetches, such as a port of a container.

@@ -5,8 +5,7 @@ use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
 
 /// Policy for our own pages: nothing inline, nothing foreign, never in a frame.
-pub const PAGE_POLICY: &str =
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// An answer with these headers; header names are lower case.
 ///
@@ -42,7 +41,11 @@ pub fn problem(problem: &Problem) -> Result<Response> {
 /// See [`with`]; also when the value cannot be serialised.
 pub fn json<T: serde::Serialize>(status: u16, value: &T) -> Result<Response> {
     let body = serde_json::to_string(value)?;
-    with(status, &[("content-type", "application/json"), ("cache-control", "no-store")], Some(&body))
+    with(
+        status,
+        &[("content-type", "application/json"), ("cache-control", "no-store")],
+        Some(&body),
+    )
 }
 
 /// A page of ours.

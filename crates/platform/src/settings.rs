@@ -14,5 +14,9 @@ pub fn text(env: &Env, name: &str) -> Option<String> {
 #[must_use]
 pub fn list(env: &Env, name: &str) -> Vec<String> {
     let text = text(env, name).unwrap_or_default();
-    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    text.split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty())
+        .map(str::to_owned)
+        .collect()
 }

@@ -58,8 +58,13 @@ async fn look_up(env: &Env, user: UserId, email: Option<&str>, now: Millis) -> R
     let select = database.prepare("SELECT status, tier FROM users WHERE id = ?1");
     let row = select.bind_refs(&[D1Type::Text(&id)])?.first::<Row>(None).await?;
     match row {
-        Some(row) if row.status == "active" => Ok(Account::Active { tier: row.tier.clamp(1, 3) }),
-        Some(_) => Ok(Account::Refused { code: "user_suspended", text: "This account is suspended. Ask your operator." }),
+        Some(row) if row.status == "active" => Ok(Account::Active {
+            tier: row.tier.clamp(1, 3),
+        }),
+        Some(_) => Ok(Account::Refused {
+            code: "user_suspended",
+            text: "This account is suspended. Ask your operator.",
+        }),
         None if settings::text(env, "SIGNUP").as_deref() == Some("open") => {
             let insert = database.prepare(
                 "INSERT INTO users (id, name, email, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (id) DO NOTHING",

@@ -33,7 +33,9 @@ const fn words(lifecycle: Lifecycle, phase: Option<Phase>) -> &'static str {
     match (lifecycle, phase) {
         (Lifecycle::Starting, Some(Phase::Restore)) => "Restoring your files…",
         (Lifecycle::Starting, Some(Phase::Configure)) => "Configuring your agent…",
-        (Lifecycle::Starting, Some(Phase::Agent | Phase::Ready)) => "Your agent is starting. This takes about ten seconds…",
+        (Lifecycle::Starting, Some(Phase::Agent | Phase::Ready)) => {
+            "Your agent is starting. This takes about ten seconds…"
+        }
         (Lifecycle::Starting, _) => "Starting your sandbox…",
         (Lifecycle::Running, _) => "Ready.",
         (Lifecycle::Stopping, _) => "Your sandbox is stopping. It will start again in a moment…",
@@ -65,10 +67,21 @@ pub fn boot(view: SandboxView) -> String {
         if log.is_empty() { " hidden" } else { "" },
         respond::escape(&log)
     );
-    layout("Opening your sandbox", "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>", &body)
+    layout(
+        "Opening your sandbox",
+        "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>",
+        &body,
+    )
 }
 
 /// A page that says one thing.
 pub fn notice(title: &str, text: &str) -> String {
-    layout(title, "", &format!("<p>{}</p><p><a href=\"/logout\">Sign out</a></p>", respond::escape(text)))
+    layout(
+        title,
+        "",
+        &format!(
+            "<p>{}</p><p><a href=\"/logout\">Sign out</a></p>",
+            respond::escape(text)
+        ),
+    )
 }

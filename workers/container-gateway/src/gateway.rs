@@ -25,7 +25,10 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let now = entropy::now();
     // Reached without the router only by a direct call on a developer's machine or a platform check.
     if url.path() == "/health" && header(request, identity::HEADER).is_none() {
-        return respond::json(200, &json!({"status": "healthy", "service": "container-gateway", "timestamp": now.iso()}));
+        return respond::json(
+            200,
+            &json!({"status": "healthy", "service": "container-gateway", "timestamp": now.iso()}),
+        );
     }
     let identity = match verified(request, env, &url, now) {
         Ok(identity) => identity,
@@ -37,11 +40,18 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     match serve(request, env, &url, user, &identity).await {
         Ok(response) => Ok(response),
         Err(error) => {
-            log::error("gateway_failed", json!({"requestId": identity.rid, "error": error.to_string()}));
+            log::error(
+                "gateway_failed",
+                json!({"requestId": identity.rid, "error": error.to_string()}),
+            );
             respond::problem(
-                &Problem::new(503, "sandbox_unreachable", "Your sandbox could not be reached. Try again in a moment.")
-                    .retry_after(2)
-                    .request(&identity.rid),
+                &Problem::new(
+                    503,
+                    "sandbox_unreachable",
+                    "Your sandbox could not be reached. Try again in a moment.",
+                )
+                .retry_after(2)
+                .request(&identity.rid),
             )
         }
     }
@@ -53,7 +63,10 @@ fn verified(request: &Request, env: &Env, url: &Url, now: Millis) -> std::result
     IdentityKeys::parse(&keys)
         .and_then(|keys| keys.verify(token.as_deref(), Kind::User, &request.method(), url.path(), now))
         .map_err(|error| {
-            log::error("identity_refused", json!({"path": url.path(), "why": error.to_string()}));
+            log::error(
+                "identity_refused",
+                json!({"path": url.path(), "why": error.to_string()}),
+            );
             Problem::new(401, "identity_required", "Calls come through the router.")
         })
 }
@@ -86,7 +99,8 @@ async fn serve(
     }
     let mut inner = url.clone();
     // The object tells traffic from calls by this host; the client's own is in a header of ours.
-    let renamed = inner.set_host(Some(TRAFFIC_HOST)).is_ok() && inner.set_scheme("http").is_ok() && inner.set_port(None).is_ok();
+    let renamed =
+        inner.set_host(Some(TRAFFIC_HOST)).is_ok() && inner.set_scheme("http").is_ok() && inner.set_port(None).is_ok();
     if !renamed {
         return respond::problem(&Problem::internal().request(&identity.rid));
     }

@@ -27,7 +27,8 @@ impl Sandbox {
     /// # Errors
     /// When the deployment gave the class none.
     pub(crate) fn container(&self) -> Result<Container> {
-        Container::of(&self.state).ok_or_else(|| Error::RustError("the Sandbox class has no container configured".into()))
+        Container::of(&self.state)
+            .ok_or_else(|| Error::RustError("the Sandbox class has no container configured".into()))
     }
 
     /// Its storage, with tables in place.
@@ -38,7 +39,11 @@ impl Sandbox {
 
 impl DurableObject for Sandbox {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, announced_at: Cell::new(0) }
+        Self {
+            state,
+            env,
+            announced_at: Cell::new(0),
+        }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
@@ -52,7 +57,10 @@ impl DurableObject for Sandbox {
     async fn alarm(&self) -> Result<Response> {
         if let Err(error) = drive::run(self).await {
             // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
-            log::error("sandbox_alarm_failed", json!({"sandbox": self.state.id().name(), "error": error.to_string()}));
+            log::error(
+                "sandbox_alarm_failed",
+                json!({"sandbox": self.state.id().name(), "error": error.to_string()}),
+            );
             self.state.storage().set_alarm(1_000_i64).await?;
         }
         Response::empty()

@@ -27,21 +27,34 @@ impl From<Problem> for Refusal {
 fn verify(call: &Call<'_>, token: &str) -> Result<User, TokenError> {
     let secret = settings::text(call.env, "SUPABASE_JWT_SECRET");
     let issuer = settings::text(call.env, "JWT_ISSUER").unwrap_or_default();
-    TokenPolicy { secret: secret.as_deref(), issuer: &issuer }.verify(token, entropy::now())
+    TokenPolicy {
+        secret: secret.as_deref(),
+        issuer: &issuer,
+    }
+    .verify(token, entropy::now())
 }
 
 /// The person who presents `token`, for the pages that take one.
 pub fn person(call: &Call<'_>, token: &str) -> Result<User, Problem> {
     verify(call, token).map_err(|error| match error {
         TokenError::NotConfigured => not_configured(),
-        other => Problem::new(401, "invalid_token", "This token is not accepted. Sign in again.")
-            .labelled(if other == TokenError::Time { "Token expired" } else { "Invalid or expired token" }),
+        other => Problem::new(401, "invalid_token", "This token is not accepted. Sign in again.").labelled(
+            if other == TokenError::Time {
+                "Token expired"
+            } else {
+                "Invalid or expired token"
+            },
+        ),
     })
 }
 
 fn not_configured() -> Problem {
-    Problem::new(503, "authentication_not_configured", "Sign-in is not configured on this deployment.")
-        .labelled("Authentication not configured")
+    Problem::new(
+        503,
+        "authentication_not_configured",
+        "Sign-in is not configured on this deployment.",
+    )
+    .labelled("Authentication not configured")
 }
 
 /// Admits a user and signs his identity for this call.
@@ -61,7 +74,14 @@ pub fn user(call: &Call<'_>) -> Result<String, Refusal> {
     if call.upgrade || (by_cookie && !matches!(call.method.as_str(), "GET" | "HEAD")) {
         same_origin(call)?;
     }
-    sign(call, user.id.to_string(), Kind::User, vec![], user.email, Some(user.until.0))
+    sign(
+        call,
+        user.id.to_string(),
+        Kind::User,
+        vec![],
+        user.email,
+        Some(user.until.0),
+    )
 }
 
 /// Admits the holder of the admin secret. A user's cookie or token is never looked at.
@@ -74,11 +94,17 @@ pub fn admin(call: &Call<'_>) -> Result<String, Refusal> {
 
 /// A browser names the page that sends a request; only our own pages may use a user's cookie for more than reading.
 pub fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
-    let Some(origin) = header(call.request, "origin") else { return Ok(()) };
+    let Some(origin) = header(call.request, "origin") else {
+        return Ok(());
+    };
     if origin == call.origin() || settings::list(call.env, "PUBLIC_ORIGINS").contains(&origin) {
         return Ok(());
     }
-    Err(Problem::new(403, "foreign_origin", "This request comes from a page of another site."))
+    Err(Problem::new(
+        403,
+        "foreign_origin",
+        "This request comes from a page of another site.",
+    ))
 }
 
 fn sign(
@@ -101,8 +127,17 @@ fn sign(
         path: call.url.path().to_owned(),
     };
     let keys = settings::text(call.env, "MOLT_IDENTITY_KEYS").unwrap_or_default();
-    IdentityKeys::parse(&keys).and_then(|keys| keys.sign(&identity)).map_err(|error| {
-        log::error("identity_not_signed", json!({"requestId": call.id, "error": error.to_string()}));
-        Refusal::Problem(Box::new(Problem::new(503, "identity_not_configured", "The platform's identity keys are not configured.")))
-    })
+    IdentityKeys::parse(&keys)
+        .and_then(|keys| keys.sign(&identity))
+        .map_err(|error| {
+            log::error(
+                "identity_not_signed",
+                json!({"requestId": call.id, "error": error.to_string()}),
+            );
+            Refusal::Problem(Box::new(Problem::new(
+                503,
+                "identity_not_configured",
+                "The platform's identity keys are not configured.",
+            )))
+        })
 }

@@ -47,12 +47,23 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let method = request.method();
     let upgrade = header(request, "upgrade").is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
     let wants_page = access::wants_page(&method, header(request, "accept").as_deref(), upgrade);
-    let call = Call { request, env, url, method, id: id::request_id(entropy::bytes()?), upgrade, wants_page };
+    let call = Call {
+        request,
+        env,
+        url,
+        method,
+        id: id::request_id(entropy::bytes()?),
+        upgrade,
+        wants_page,
+    };
     let (backend, outcome) = route_call(&call).await;
     let response = match outcome {
         Ok(response) => response,
         Err(error) => {
-            log::error("request_failed", json!({"requestId": call.id, "backend": backend, "error": error.to_string()}));
+            log::error(
+                "request_failed",
+                json!({"requestId": call.id, "backend": backend, "error": error.to_string()}),
+            );
             respond::problem(&Problem::internal().request(&call.id))?
         }
     };
@@ -119,7 +130,9 @@ async fn backend(
 
 async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Response> {
     let outgoing = Outgoing::new(&call.request.url(), call.request)?;
-    let cookies = header(call.request, "cookie").as_deref().and_then(access::foreign_cookies);
+    let cookies = header(call.request, "cookie")
+        .as_deref()
+        .and_then(access::foreign_cookies);
     let client = header(call.request, "cf-connecting-ip");
     let encoding = header(call.request, "accept-encoding");
     outgoing.strip(access::is_stripped)?;
@@ -131,15 +144,22 @@ async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Respons
     outgoing.set(control::header::REQUEST_ID, &call.id)?;
     outgoing.set(control::header::CLIENT_IP, client.as_deref().unwrap_or("unknown"))?;
     outgoing.set(control::header::PROTO, call.url.scheme())?;
-    outgoing.set(control::header::HOST, call.url[url::Position::BeforeHost..url::Position::AfterPort].as_ref())?;
-    outgoing.set(control::header::ACCEPT_ENCODING, encoding.as_deref().unwrap_or("identity"))?;
+    outgoing.set(
+        control::header::HOST,
+        call.url[url::Position::BeforeHost..url::Position::AfterPort].as_ref(),
+    )?;
+    outgoing.set(
+        control::header::ACCEPT_ENCODING,
+        encoding.as_deref().unwrap_or("identity"),
+    )?;
     outgoing.to_service(call.env, binding).await
 }
 
 /// What ran before authenticates by itself, so it gets the credentials; only our own headers are taken off.
 async fn legacy(call: &Call<'_>) -> Result<Response> {
     let outgoing = Outgoing::new(&call.request.url(), call.request)?;
-    outgoing.strip(|name| name.replace('_', "-").starts_with("x-molt-") || name == "x-request-id" || name == "expect")?;
+    outgoing
+        .strip(|name| name.replace('_', "-").starts_with("x-molt-") || name == "x-request-id" || name == "expect")?;
     outgoing.set(control::header::REQUEST_ID, &call.id)?;
     outgoing.to_service(call.env, "LEGACY").await
 }
@@ -158,8 +178,12 @@ fn refuse(call: &Call<'_>, refusal: Refusal) -> Result<Response> {
         Refusal::SignIn if call.wants_page => pages::to_login(call),
         Refusal::SignIn => problem(
             call,
-            Problem::new(401, "authentication_required", "Sign in, or send a user token as Authorization: Bearer.")
-                .labelled("Authentication required"),
+            Problem::new(
+                401,
+                "authentication_required",
+                "Sign in, or send a user token as Authorization: Bearer.",
+            )
+            .labelled("Authentication required"),
         ),
         Refusal::Problem(refused) => problem(call, *refused),
     }

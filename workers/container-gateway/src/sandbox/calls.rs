@@ -22,18 +22,27 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
         }
         StartExec::PATH => {
             let start: StartExec = call::read(&mut request).await?;
-            let answer = ask(object, start.generation, async |supervisor| supervisor.start(&start.start).await).await?;
+            let answer = ask(object, start.generation, async |supervisor| {
+                supervisor.start(&start.start).await
+            })
+            .await?;
             call::answer::<StartExec>(&answer)
         }
         ReadExec::PATH => {
             let read: ReadExec = call::read(&mut request).await?;
             let wait = read.wait_ms.min(LONGEST_WAIT_MS);
-            let answer = ask(object, read.generation, async |supervisor| supervisor.read(&read.exec_id, wait).await).await?;
+            let answer = ask(object, read.generation, async |supervisor| {
+                supervisor.read(&read.exec_id, wait).await
+            })
+            .await?;
             call::answer::<ReadExec>(&answer)
         }
         CancelExec::PATH => {
             let cancel: CancelExec = call::read(&mut request).await?;
-            let answer = ask(object, cancel.generation, async |supervisor| supervisor.cancel(&cancel.exec_id).await).await?;
+            let answer = ask(object, cancel.generation, async |supervisor| {
+                supervisor.cancel(&cancel.exec_id).await
+            })
+            .await?;
             call::answer::<CancelExec>(&answer)
         }
         _ => Response::error("no such call", 404),
@@ -57,10 +66,15 @@ async fn ask(
     let store = object.store()?;
     let machine = store.load()?;
     if !machine.lives(generation) {
-        return Ok(ExecAnswer::Ended { generation: machine.generation });
+        return Ok(ExecAnswer::Ended {
+            generation: machine.generation,
+        });
     }
     let container = object.container()?;
-    let supervisor = Supervisor { container: &container, token: store.control_token()? };
+    let supervisor = Supervisor {
+        container: &container,
+        token: store.control_token()?,
+    };
     Ok(match question(&supervisor).await {
         Ok(ExecReply::Report(report)) => ExecAnswer::Report { report },
         Ok(ExecReply::Unknown) => ExecAnswer::Unknown,
@@ -68,7 +82,9 @@ async fn ask(
         Err(error) => {
             // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
             object.state.storage().set_alarm(0_i64).await?;
-            ExecAnswer::Unreachable { error: error.to_string() }
+            ExecAnswer::Unreachable {
+                error: error.to_string(),
+            }
         }
     })
 }

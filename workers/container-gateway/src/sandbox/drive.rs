@@ -30,7 +30,10 @@ pub async fn run(object: &Sandbox) -> Result<()> {
     loop {
         start_if_wanted(object)?;
         probe(object).await?;
-        let going_on = matches!(object.store()?.load()?.stage, Stage::Starting { .. } | Stage::Stopping { .. });
+        let going_on = matches!(
+            object.store()?.load()?.stage,
+            Stage::Starting { .. } | Stage::Stopping { .. }
+        );
         if !going_on || entropy::now() >= until {
             break;
         }
@@ -73,7 +76,13 @@ fn start_if_wanted(object: &Sandbox) -> Result<()> {
     let store = object.store()?;
     let mut machine = store.load()?;
     let container = object.container()?;
-    let Stage::Starting { phase: Phase::Container, .. } = machine.stage else { return Ok(()) };
+    let Stage::Starting {
+        phase: Phase::Container,
+        ..
+    } = machine.stage
+    else {
+        return Ok(());
+    };
     if container.running() || machine.boot_id.is_some() {
         return Ok(());
     }
@@ -105,20 +114,39 @@ fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<S
         (variable::SANDBOX_ID, object.state.id().name().unwrap_or_default()),
         (variable::GENERATION, machine.generation.to_string()),
         (variable::CONTROL_TOKEN, token),
-        (variable::OWNER, machine.owner.map(|owner| owner.to_string()).unwrap_or_default()),
+        (
+            variable::OWNER,
+            machine.owner.map(|owner| owner.to_string()).unwrap_or_default(),
+        ),
         (variable::PUBLIC_ORIGINS, text("PUBLIC_ORIGINS")),
         (variable::AGENT, text("SANDBOX_AGENT")),
         (variable::TIER, machine.tier.to_string()),
     ];
-    pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 async fn probe(object: &Sandbox) -> Result<()> {
     let container = object.container()?;
     let token = object.store()?.control_token()?;
     let running = container.running();
-    let status = if running { Supervisor { container: &container, token }.status().await.ok() } else { None };
-    let event = Event::Probed { container: running, status: status.map(Box::new) };
+    let status = if running {
+        Supervisor {
+            container: &container,
+            token,
+        }
+        .status()
+        .await
+        .ok()
+    } else {
+        None
+    };
+    let event = Event::Probed {
+        container: running,
+        status: status.map(Box::new),
+    };
     for action in step(object, event)? {
         match action {
             Action::KeepAlive => container.keep_alive(Duration::from_millis(3 * HEARTBEAT_MS)).await?,
@@ -135,10 +163,15 @@ async fn probe(object: &Sandbox) -> Result<()> {
 /// Copies the newest event to D1. Answers when to try again, if it must be.
 async fn deliver(object: &Sandbox) -> Result<Option<Millis>> {
     let store = object.store()?;
-    let Some(event) = store.undelivered()? else { return Ok(None) };
+    let Some(event) = store.undelivered()? else {
+        return Ok(None);
+    };
     let outcome = copy(object, event.sequence, &event.view).await;
     if let Err(error) = outcome {
-        log::error("state_not_delivered", json!({"sandbox": object.state.id().name(), "error": error.to_string()}));
+        log::error(
+            "state_not_delivered",
+            json!({"sandbox": object.state.id().name(), "error": error.to_string()}),
+        );
         return Ok(Some(entropy::now().plus(REDELIVER_MS)));
     }
     store.delivered(event.sequence)?;
@@ -146,7 +179,9 @@ async fn deliver(object: &Sandbox) -> Result<Option<Millis>> {
 }
 
 async fn copy(object: &Sandbox, sequence: i64, view: &str) -> Result<()> {
-    let Some(owner) = object.store()?.load()?.owner else { return Ok(()) };
+    let Some(owner) = object.store()?.load()?.owner else {
+        return Ok(());
+    };
     let statement = object.env.d1("PLATFORM_DB")?.prepare(
         "INSERT INTO sandbox_states (sandbox_id, user_id, sequence, view, updated_at) VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (sandbox_id) DO UPDATE SET sequence = excluded.sequence, view = excluded.view, updated_at = excluded.updated_at \

@@ -44,14 +44,19 @@ impl Store {
     }
 
     fn row(&self) -> Result<Option<StateRow>> {
-        let rows: Vec<StateRow> = self.sql.exec("SELECT state, control_token FROM sandbox WHERE id = 1", None)?.to_array()?;
+        let rows: Vec<StateRow> = self
+            .sql
+            .exec("SELECT state, control_token FROM sandbox WHERE id = 1", None)?
+            .to_array()?;
         Ok(rows.into_iter().next())
     }
 
     /// The state machine's state; a new sandbox is stopped.
     pub fn load(&self) -> Result<Sandbox> {
         match self.row()? {
-            Some(row) => serde_json::from_str(&row.state).map_err(|error| Error::RustError(format!("stored state: {error}"))),
+            Some(row) => {
+                serde_json::from_str(&row.state).map_err(|error| Error::RustError(format!("stored state: {error}")))
+            }
             None => Ok(Sandbox::default()),
         }
     }
@@ -66,7 +71,10 @@ impl Store {
         if announce {
             let mut view: SandboxView = sandbox.view();
             view.log_tail.clear();
-            self.sql.exec("INSERT INTO outbox (view) VALUES (?)", vec![serde_json::to_string(&view)?.into()])?;
+            self.sql.exec(
+                "INSERT INTO outbox (view) VALUES (?)",
+                vec![serde_json::to_string(&view)?.into()],
+            )?;
         }
         Ok(())
     }
@@ -78,21 +86,28 @@ impl Store {
 
     /// Keeps the token of a start that is about to be made.
     pub fn set_control_token(&self, token: &str) -> Result<()> {
-        self.sql.exec("UPDATE sandbox SET control_token = ? WHERE id = 1", vec![token.into()])?;
+        self.sql
+            .exec("UPDATE sandbox SET control_token = ? WHERE id = 1", vec![token.into()])?;
         Ok(())
     }
 
     /// The newest event that lists have not been told.
     pub fn undelivered(&self) -> Result<Option<Announcement>> {
-        let rows: Vec<OutboxRow> =
-            self.sql.exec("SELECT sequence, view FROM outbox ORDER BY sequence DESC LIMIT 1", None)?.to_array()?;
+        let rows: Vec<OutboxRow> = self
+            .sql
+            .exec("SELECT sequence, view FROM outbox ORDER BY sequence DESC LIMIT 1", None)?
+            .to_array()?;
         #[allow(clippy::cast_possible_truncation)] // A counter, far below 2^53.
-        Ok(rows.into_iter().next().map(|row| Announcement { sequence: row.sequence as i64, view: row.view }))
+        Ok(rows.into_iter().next().map(|row| Announcement {
+            sequence: row.sequence as i64,
+            view: row.view,
+        }))
     }
 
     /// Lists were told of this event and so of every earlier one.
     pub fn delivered(&self, sequence: i64) -> Result<()> {
-        self.sql.exec("DELETE FROM outbox WHERE sequence <= ?", vec![sequence.into()])?;
+        self.sql
+            .exec("DELETE FROM outbox WHERE sequence <= ?", vec![sequence.into()])?;
         Ok(())
     }
 }

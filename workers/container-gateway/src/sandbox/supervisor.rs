@@ -22,7 +22,17 @@ pub struct Supervisor<'a> {
 impl Supervisor<'_> {
     async fn ask(&self, method: &str, path: &str, body: Option<&str>, timeout: Duration) -> Result<(u16, String)> {
         let port = self.container.port(CONTROL_PORT)?;
-        ask(&port, &PortRequest { method, path, token: &self.token, body, timeout }).await
+        ask(
+            &port,
+            &PortRequest {
+                method,
+                path,
+                token: &self.token,
+                body,
+                timeout,
+            },
+        )
+        .await
     }
 
     /// How it is.
@@ -37,18 +47,27 @@ impl Supervisor<'_> {
     /// Starts a command.
     pub async fn start(&self, start: &ExecStart) -> Result<ExecReply> {
         let body = serde_json::to_string(start)?;
-        reply(self.ask("POST", "/v1/exec", Some(&body), Duration::from_secs(8)).await?)
+        reply(
+            self.ask("POST", "/v1/exec", Some(&body), Duration::from_secs(8))
+                .await?,
+        )
     }
 
     /// Reads a report; waits up to `wait_ms` for the end.
     pub async fn read(&self, exec_id: &str, wait_ms: u64) -> Result<ExecReply> {
         let path = format!("/v1/exec/{exec_id}?waitMs={wait_ms}");
-        reply(self.ask("GET", &path, None, Duration::from_millis(wait_ms + 2_000)).await?)
+        reply(
+            self.ask("GET", &path, None, Duration::from_millis(wait_ms + 2_000))
+                .await?,
+        )
     }
 
     /// Stops a command.
     pub async fn cancel(&self, exec_id: &str) -> Result<ExecReply> {
-        reply(self.ask("DELETE", &format!("/v1/exec/{exec_id}"), None, Duration::from_secs(5)).await?)
+        reply(
+            self.ask("DELETE", &format!("/v1/exec/{exec_id}"), None, Duration::from_secs(5))
+                .await?,
+        )
     }
 }
 
@@ -56,7 +75,9 @@ fn reply((status, text): (u16, String)) -> Result<ExecReply> {
     match status {
         200..=299 => Ok(ExecReply::Report(Box::new(parse(&text)?))),
         404 => Ok(ExecReply::Unknown),
-        400 | 409 | 413 | 422 => Ok(ExecReply::Refused(parse::<ControlError>(&text).map_or(text, |error| error.error))),
+        400 | 409 | 413 | 422 => Ok(ExecReply::Refused(
+            parse::<ControlError>(&text).map_or(text, |error| error.error),
+        )),
         other => Err(Error::RustError(format!("the supervisor answered {other}"))),
     }
 }

@@ -29,10 +29,15 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
     };
     let known = object.store()?.load()?.owner;
     if known.is_some_and(|known| known != owner) {
-        log::error("foreign_owner", json!({"requestId": rid, "sandbox": object.state.id().name()}));
+        log::error(
+            "foreign_owner",
+            json!({"requestId": rid, "sandbox": object.state.id().name()}),
+        );
         return respond::problem(&Problem::internal().request(&rid));
     }
-    let tier = header(request, TIER_HEADER).and_then(|text| text.parse().ok()).unwrap_or(1);
+    let tier = header(request, TIER_HEADER)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(1);
     let upgrade = header(request, "upgrade").is_some();
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
     let until = entropy::now().plus(HOLD_MS);
@@ -56,7 +61,12 @@ fn not_ready(view: &SandboxView) -> Problem {
     match (view.lifecycle, view.phase) {
         (Lifecycle::Failed, _) => {
             let cause = view.cause.as_deref().unwrap_or("The cause is not known.");
-            Problem::new(503, "sandbox_failed", format!("Your sandbox could not be started. {cause}")).retry_after(5)
+            Problem::new(
+                503,
+                "sandbox_failed",
+                format!("Your sandbox could not be started. {cause}"),
+            )
+            .retry_after(5)
         }
         (_, phase) => {
             let problem = Problem::new(503, "sandbox_not_ready", "Your sandbox is still starting.").retry_after(3);
@@ -76,13 +86,20 @@ async fn pass(object: &Sandbox, request: &Request, rid: &str) -> Result<Response
     match outgoing.to_fetcher(&port).await {
         Ok(response) => Ok(response),
         Err(error) => {
-            log::error("sandbox_did_not_answer", json!({"requestId": rid, "error": error.to_string()}));
+            log::error(
+                "sandbox_did_not_answer",
+                json!({"requestId": rid, "error": error.to_string()}),
+            );
             // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
             object.state.storage().set_alarm(0_i64).await?;
             respond::problem(
-                &Problem::new(503, "sandbox_unreachable", "Your sandbox did not answer. Try again in a moment.")
-                    .retry_after(2)
-                    .request(rid),
+                &Problem::new(
+                    503,
+                    "sandbox_unreachable",
+                    "Your sandbox did not answer. Try again in a moment.",
+                )
+                .retry_after(2)
+                .request(rid),
             )
         }
     }

@@ -7,9 +7,21 @@ use web_sys::Response;
 use worker::Result;
 
 const ASSETS: [(&str, &str, &str); 3] = [
-    ("page.css", "text/css; charset=utf-8", include_str!("../../assets/page.css")),
-    ("callback.js", "text/javascript; charset=utf-8", include_str!("../../assets/callback.js")),
-    ("boot.js", "text/javascript; charset=utf-8", include_str!("../../assets/boot.js")),
+    (
+        "page.css",
+        "text/css; charset=utf-8",
+        include_str!("../../assets/page.css"),
+    ),
+    (
+        "callback.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/callback.js"),
+    ),
+    (
+        "boot.js",
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/boot.js"),
+    ),
 ];
 
 /// `/_molt/assets/<name>`.
@@ -18,7 +30,11 @@ pub fn answer(call: &Call<'_>) -> Result<Response> {
     match ASSETS.iter().find(|(known, _, _)| *known == name) {
         Some((_, kind, text)) => respond::with(
             200,
-            &[("content-type", kind), ("cache-control", "public, max-age=300"), ("x-content-type-options", "nosniff")],
+            &[
+                ("content-type", kind),
+                ("cache-control", "public, max-age=300"),
+                ("x-content-type-options", "nosniff"),
+            ],
             Some(text),
         ),
         None => problem(call, Problem::not_found("There is no such asset.")),

@@ -31,7 +31,9 @@ pub fn development_users(call: &Call<'_>) -> Vec<DevelopmentUser> {
     if !loopback {
         return vec![];
     }
-    let Some(text) = settings::text(call.env, "DEV_IDENTITY_USERS") else { return vec![] };
+    let Some(text) = settings::text(call.env, "DEV_IDENTITY_USERS") else {
+        return vec![];
+    };
     serde_json::from_str(&text).unwrap_or_else(|error| {
         log::error("development_users_unreadable", json!({"error": error.to_string()}));
         vec![]
@@ -40,14 +42,24 @@ pub fn development_users(call: &Call<'_>) -> Vec<DevelopmentUser> {
 
 /// The first parameter `name` of the query.
 pub fn parameter(call: &Call<'_>, name: &str) -> Option<String> {
-    call.url.query_pairs().find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+    call.url
+        .query_pairs()
+        .find(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
 }
 
 /// Sends a browser to `/login` and remembers where it wanted to go.
 pub fn to_login(call: &Call<'_>) -> Result<Response> {
     let wanted = &call.url[url::Position::BeforePath..url::Position::AfterQuery];
     let next: String = url::form_urlencoded::byte_serialize(access::return_path(Some(wanted)).as_bytes()).collect();
-    respond::with(302, &[("location", &format!("/login?next={next}")), ("cache-control", "no-store")], None)
+    respond::with(
+        302,
+        &[
+            ("location", &format!("/login?next={next}")),
+            ("cache-control", "no-store"),
+        ],
+        None,
+    )
 }
 
 /// `GET /login`.
@@ -58,21 +70,39 @@ pub fn page(call: &Call<'_>) -> Result<Response> {
     let next = access::return_path(asked.as_deref());
     let users = development_users(call);
     if !users.is_empty() {
-        return respond::page(200, &layout("Sign in", &form(&users, &state, next)), &[("set-cookie", &bind)]);
+        return respond::page(
+            200,
+            &layout("Sign in", &form(&users, &state, next)),
+            &[("set-cookie", &bind)],
+        );
     }
     let Some(target) = settings::text(call.env, "LOGIN_URL").and_then(|text| Url::parse(&text).ok()) else {
         return problem(
             call,
-            Problem::new(503, "authentication_not_configured", "Sign-in is not configured on this deployment."),
+            Problem::new(
+                503,
+                "authentication_not_configured",
+                "Sign-in is not configured on this deployment.",
+            ),
         );
     };
     let mut back = call.url.clone();
     back.set_path("/auth/callback");
     back.set_query(None);
-    back.query_pairs_mut().append_pair("state", &state).append_pair("next", next);
+    back.query_pairs_mut()
+        .append_pair("state", &state)
+        .append_pair("next", next);
     let mut target = target;
     target.query_pairs_mut().append_pair("redirect", back.as_str());
-    respond::with(302, &[("location", target.as_str()), ("set-cookie", &bind), ("cache-control", "no-store")], None)
+    respond::with(
+        302,
+        &[
+            ("location", target.as_str()),
+            ("set-cookie", &bind),
+            ("cache-control", "no-store"),
+        ],
+        None,
+    )
 }
 
 fn form(users: &[DevelopmentUser], state: &str, next: &str) -> String {

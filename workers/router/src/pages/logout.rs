@@ -20,7 +20,11 @@ pub fn answer(call: &Call<'_>) -> Result<Response> {
     }
     let response = respond::with(303, &[("location", "/login"), ("cache-control", "no-store")], None)?;
     // Both names: the browser may hold one from another scheme or an older release.
-    response.headers().append("set-cookie", &cookie::set_session("", 0, true))?;
-    response.headers().append("set-cookie", &cookie::set_session("", 0, false))?;
+    response
+        .headers()
+        .append("set-cookie", &cookie::set_session("", 0, true))?;
+    response
+        .headers()
+        .append("set-cookie", &cookie::set_session("", 0, false))?;
     Ok(response)
 }

@@ -20,7 +20,11 @@ const SESSION_S: u64 = 24 * 3600;
 async fn form(call: &Call<'_>) -> Result<std::result::Result<BTreeMap<String, String>, Problem>> {
     let length = header(call.request, "content-length").and_then(|text| text.parse::<usize>().ok());
     if length.is_none_or(|length| length > LONGEST_FORM) {
-        return Ok(Err(Problem::new(413, "too_large", format!("A form has a Content-Length of at most {LONGEST_FORM} bytes."))));
+        return Ok(Err(Problem::new(
+            413,
+            "too_large",
+            format!("A form has a Content-Length of at most {LONGEST_FORM} bytes."),
+        )));
     }
     let text = forward::text(call.request).await?;
     let mut fields = BTreeMap::new();
@@ -37,16 +41,27 @@ fn bound(call: &Call<'_>, state: Option<&str>) -> std::result::Result<(), Proble
     let expected = cookie::values(&cookies, cookie::LOGIN_STATE).next();
     match (expected, state) {
         (Some(expected), Some(state)) if !state.is_empty() && expected == state => Ok(()),
-        _ => Err(Problem::new(403, "login_not_begun_here", "This sign-in was not begun in this browser, or it took over ten minutes. Start again at /login.")),
+        _ => Err(Problem::new(
+            403,
+            "login_not_begun_here",
+            "This sign-in was not begun in this browser, or it took over ten minutes. Start again at /login.",
+        )),
     }
 }
 
 /// Sets the session cookie, ends the login state and goes on.
 fn open(call: &Call<'_>, token: &str, lifetime_s: u64, next: Option<&str>) -> Result<Response> {
-    let response =
-        respond::with(303, &[("location", access::return_path(next)), ("cache-control", "no-store")], None)?;
-    response.headers().append("set-cookie", &cookie::set_session(token, lifetime_s, call.secure()))?;
-    response.headers().append("set-cookie", &cookie::set_login_state("", call.secure()))?;
+    let response = respond::with(
+        303,
+        &[("location", access::return_path(next)), ("cache-control", "no-store")],
+        None,
+    )?;
+    response
+        .headers()
+        .append("set-cookie", &cookie::set_session(token, lifetime_s, call.secure()))?;
+    response
+        .headers()
+        .append("set-cookie", &cookie::set_login_state("", call.secure()))?;
     Ok(response)
 }
 
@@ -54,7 +69,10 @@ fn open(call: &Call<'_>, token: &str, lifetime_s: u64, next: Option<&str>) -> Re
 pub async fn development(call: &Call<'_>) -> Result<Response> {
     let users = development_users(call);
     if users.is_empty() {
-        return problem(call, Problem::not_found("There is no development identity provider here."));
+        return problem(
+            call,
+            Problem::not_found("There is no development identity provider here."),
+        );
     }
     let fields = match form(call).await? {
         Ok(fields) => fields,
@@ -68,16 +86,31 @@ pub async fn development(call: &Call<'_>) -> Result<Response> {
         return problem(call, Problem::invalid("user", "is not one of the development users"));
     };
     let Ok(subject) = UserId::parse(&user.id) else {
-        return problem(call, Problem::invalid("user", "is configured with an id that is not a UUID"));
+        return problem(
+            call,
+            Problem::invalid("user", "is configured with an id that is not a UUID"),
+        );
     };
     let secret = settings::text(call.env, "SUPABASE_JWT_SECRET").unwrap_or_default();
     let issuer = settings::text(call.env, "JWT_ISSUER").unwrap_or_default();
     let session = id::hex(&entropy::bytes::<16>()?);
-    match user_token::issue(&secret, &issuer, subject, &user.email, &session, entropy::now(), SESSION_S) {
+    match user_token::issue(
+        &secret,
+        &issuer,
+        subject,
+        &user.email,
+        &session,
+        entropy::now(),
+        SESSION_S,
+    ) {
         Ok(token) => open(call, &token, SESSION_S, field("next")),
         Err(_) => problem(
             call,
-            Problem::new(503, "authentication_not_configured", "SUPABASE_JWT_SECRET is missing or shorter than 32 bytes."),
+            Problem::new(
+                503,
+                "authentication_not_configured",
+                "SUPABASE_JWT_SECRET is missing or shorter than 32 bytes.",
+            ),
         ),
     }
 }
@@ -101,7 +134,12 @@ pub async fn callback(call: &Call<'_>) -> Result<Response> {
         return problem(call, Problem::invalid("access_token", "is missing"));
     };
     match admission::person(call, token) {
-        Ok(user) => open(call, token, user.until.since(entropy::now()) / 1000, parameter(call, "next").as_deref()),
+        Ok(user) => open(
+            call,
+            token,
+            user.until.since(entropy::now()) / 1000,
+            parameter(call, "next").as_deref(),
+        ),
         Err(refused) => problem(call, refused),
     }
 }

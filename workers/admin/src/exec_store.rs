@@ -1,0 +1,77 @@
+//! The store of exec results: one SQLite Durable Object per sandbox, driven by its alarm.
+
+pub mod calls;
+pub mod drive;
+pub mod store;
+
+use molt_common::api::ExecStatus;
+use molt_common::id::{ExecId, SandboxId, UserId};
+use molt_common::time::Millis;
+use molt_lifecycle::exec::ExecJob;
+use serde::{Deserialize, Serialize};
+use worker::{Env, Result, Stub};
+
+/// Binding of the store's objects.
+const BINDING: &str = "EXEC_RESULT_STORE";
+
+/// The one object that stores the results of a user's personal sandbox.
+pub fn stub(env: &Env, user: UserId) -> Result<Stub> {
+    env.durable_object(BINDING)?
+        .get_by_name(SandboxId::personal(user).as_str())
+}
+
+/// Kept output of a command.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Output {
+    /// Kept standard output.
+    pub stdout: String,
+    /// Kept standard error.
+    pub stderr: String,
+    /// Bytes written, kept or not.
+    pub stdout_bytes: u64,
+    /// Bytes written, kept or not.
+    pub stderr_bytes: u64,
+    /// Whether anything was left out.
+    pub truncated: bool,
+}
+
+/// One exec as the store holds it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// Its id.
+    pub exec_id: ExecId,
+    /// Owner of the sandbox.
+    pub user_id: UserId,
+    /// The command, as given.
+    pub command: String,
+    /// Where it stands.
+    pub job: ExecJob,
+    /// What it wrote.
+    pub output: Output,
+}
+
+impl Row {
+    /// As the API shows it.
+    pub fn into_status(self) -> ExecStatus {
+        ExecStatus {
+            exec_id: self.exec_id,
+            found: true,
+            user_id: self.user_id,
+            command: self.command,
+            state: self.job.state,
+            status: self.job.state.status().into(),
+            exit_code: self.job.exit_code,
+            signal: self.job.signal,
+            stdout: self.output.stdout,
+            stderr: self.output.stderr,
+            stdout_bytes: self.output.stdout_bytes,
+            stderr_bytes: self.output.stderr_bytes,
+            truncated: self.output.truncated,
+            created_at: self.job.created_at.iso(),
+            started_at: self.job.started_at.map(Millis::iso),
+            completed_at: self.job.completed_at.map(Millis::iso),
+            generation: self.job.generation,
+            error: self.job.error,
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Calls to the store, both ends in this worker.
+
+use super::Row;
+use molt_common::control::ExecStart;
+use molt_common::id::{ExecId, UserId};
+use molt_common::object_call::Call;
+use serde::{Deserialize, Serialize};
+
+/// A caller's key, and what it was used for.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The key.
+    pub key: String,
+    /// Fingerprint of the request.
+    pub fingerprint: String,
+}
+
+/// Accept a command.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Submit {
+    /// Owner of the sandbox.
+    pub user_id: UserId,
+    /// His tier, for a start that this may cause.
+    pub tier: u8,
+    /// The command as lists show it.
+    pub shown: String,
+    /// The command for the supervisor.
+    pub start: ExecStart,
+    /// Key, if the caller gave one.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// Answer to [`Submit`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Submitted {
+    /// Accepted now, or before under the same key.
+    Accepted { row: Box<Row> },
+    /// The key was used with another body.
+    OtherBody,
+    /// Too many have not ended.
+    Full { active: u32 },
+}
+
+impl Call for Submit {
+    const PATH: &'static str = "/submit";
+    type Answer = Submitted;
+}
+
+/// Read one exec.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Get {
+    /// Its id.
+    pub exec_id: ExecId,
+}
+
+impl Call for Get {
+    const PATH: &'static str = "/get";
+    type Answer = Option<Row>;
+}
+
+/// Cancel one exec.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Its id.
+    pub exec_id: ExecId,
+}
+
+impl Call for Cancel {
+    const PATH: &'static str = "/cancel";
+    type Answer = Option<Row>;
+}

@@ -1,0 +1,181 @@
+//! The store's alarm: brings every job on that has not ended, all at once, until each has.
+
+use super::store::{Active, Store};
+use crate::exec_result_store_do::ExecResultStore;
+use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use molt_common::id::{ExecId, SandboxId};
+use molt_common::sandbox_call::{CancelExec, ExecAnswer, ReadExec, StartExec, Wake};
+use molt_lifecycle::exec::Next;
+use molt_platform::{call, entropy, log};
+use serde_json::json;
+use std::collections::HashSet;
+use std::pin::pin;
+use std::time::Duration;
+use worker::{Delay, Env, Error, Result, State, Stub};
+
+/// An alarm step ends after about this long and is continued by the next, so that no step is cut.
+const STEP_MS: u64 = 8_000;
+/// New jobs are looked for this often while others run.
+const LOOK: Duration = Duration::from_millis(100);
+/// A job whose sandbox is not there yet asks again after this long.
+const PAUSE: Duration = Duration::from_millis(250);
+/// One read waits this long for an end.
+const WAIT_MS: u64 = 4_000;
+
+/// One alarm step.
+pub async fn run(object: &ExecResultStore) -> Result<()> {
+    let store = Store::open(&object.state)?;
+    let until = entropy::now().plus(STEP_MS);
+    let mut under_way: FuturesUnordered<LocalBoxFuture<'_, ExecId>> = FuturesUnordered::new();
+    let mut ids: HashSet<String> = HashSet::new();
+    while entropy::now() < until {
+        for id in store.active_ids()? {
+            if ids.insert(id.to_string()) {
+                under_way.push(Box::pin(advance(&object.state, &object.env, id)));
+            }
+        }
+        if under_way.is_empty() {
+            break;
+        }
+        let tick = pin!(Delay::from(LOOK));
+        if let Either::Left((Some(id), _)) = select(under_way.next(), tick).await {
+            ids.remove(id.as_str());
+        }
+    }
+    // A call that is dropped here is made again by the next step: all of them may be repeated.
+    drop(under_way);
+    let now = entropy::now();
+    store.purge(now)?;
+    let next = if store.active_ids()?.is_empty() {
+        store.next_expiry()?
+    } else {
+        Some(now)
+    };
+    if let Some(at) = next {
+        object
+            .state
+            .storage()
+            .set_alarm(i64::try_from(at.since(now)).unwrap_or(i64::MAX))
+            .await?;
+    }
+    Ok(())
+}
+
+/// Brings one job on by one call.
+async fn advance(state: &State, env: &Env, id: ExecId) -> ExecId {
+    if let Err(error) = attempt(state, env, &id).await {
+        log::error("exec_not_advanced", json!({"execId": id, "error": error.to_string()}));
+        Delay::from(PAUSE).await;
+    }
+    id
+}
+
+async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
+    let store = Store::open(state)?;
+    let Some(active) = store.active(id)? else { return Ok(()) };
+    let sandbox = call::sandbox(env, &SandboxId::personal(active.user_id))?;
+    let asked = ask(&sandbox, &active).await;
+    // What happened meanwhile (a cancel) is in the store, not in what was read before.
+    let Some(mut active) = store.active(id)? else {
+        return Ok(());
+    };
+    let before = active.job.clone();
+    let now = entropy::now();
+    let mut report = None;
+    // Whether the next call may follow at once.
+    let settled = match asked {
+        Ok(Answer::Sandbox(view)) => {
+            active.job.sandbox(&view, now);
+            active.job.next() != Next::Wake
+        }
+        Ok(Answer::Exec(answer)) => {
+            active.job.answered(&answer, now);
+            let settled = !matches!(answer, ExecAnswer::Unreachable { .. } | ExecAnswer::Unknown);
+            if let ExecAnswer::Report { report: kept } = answer {
+                report = Some(kept);
+            }
+            settled
+        }
+        Err(error) => {
+            active.job.unreachable(&error.to_string(), now);
+            false
+        }
+    };
+    if active.job != before || report.is_some() {
+        store.update(id, &active.job, report.as_deref())?;
+    }
+    if active.job.state.is_terminal() {
+        log::info(
+            "exec_ended",
+            json!({"execId": id, "state": active.job.state, "exitCode": active.job.exit_code}),
+        );
+    } else if !settled {
+        Delay::from(PAUSE).await;
+    }
+    Ok(())
+}
+
+enum Answer {
+    Sandbox(Box<molt_common::sandbox_call::SandboxView>),
+    Exec(ExecAnswer),
+}
+
+async fn ask(sandbox: &Stub, active: &Active) -> Result<Answer> {
+    let exec_id = active.exec_id.to_string();
+    match active.job.next() {
+        Next::Wake => {
+            let wake = Wake {
+                owner: active.user_id,
+                tier: active.tier,
+            };
+            call::make(sandbox, &wake)
+                .await
+                .map(|view| Answer::Sandbox(Box::new(view)))
+        }
+        Next::Start(generation) => call::make(
+            sandbox,
+            &StartExec {
+                generation,
+                start: active.start.clone(),
+            },
+        )
+        .await
+        .map(Answer::Exec),
+        Next::Read(generation) => call::make(
+            sandbox,
+            &ReadExec {
+                generation,
+                exec_id,
+                wait_ms: WAIT_MS,
+            },
+        )
+        .await
+        .map(Answer::Exec),
+        Next::Cancel(generation) => {
+            let answer = call::make(
+                sandbox,
+                &CancelExec {
+                    generation,
+                    exec_id: exec_id.clone(),
+                },
+            )
+            .await?;
+            match answer {
+                // TERM was sent; the end is read, not assumed.
+                ExecAnswer::Report { .. } => call::make(
+                    sandbox,
+                    &ReadExec {
+                        generation,
+                        exec_id,
+                        wait_ms: WAIT_MS,
+                    },
+                )
+                .await
+                .map(Answer::Exec),
+                other => Ok(Answer::Exec(other)),
+            }
+        }
+        Next::Nothing => Err(Error::RustError("the job has ended".into())),
+    }
+}
