@@ -8,7 +8,8 @@ use molt_lifecycle::exec::ExecJob;
 use molt_platform::{call, entropy, log};
 use serde_json::json;
 use std::panic::RefUnwindSafe;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State};
+use worker_macros::durable_object;
 
 /// Commands of one sandbox that may be under way at once.
 const MOST_ACTIVE: usize = 64;

@@ -14,7 +14,8 @@ use molt_platform::{entropy, log, settings};
 use serde_json::json;
 use tower_service::Service;
 use web_sys::{Request, Response};
-use worker::{Context, Env, HttpRequest, Result, event};
+use worker::{Context, Env, HttpRequest, Result};
+use worker_macros::event;
 
 #[event(start)]
 fn start() {
@@ -37,10 +38,11 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
     let mut incoming = HttpRequest::try_from(worker::Request::from(request))?;
     let request_id = identity.rid.clone();
     incoming.extensions_mut().insert(identity);
-    let response = routes::router(&env).call(incoming).await?;
-    let response = worker::Response::try_from(response)?;
-    response.headers().set("x-request-id", &request_id)?;
-    Ok(response.into())
+    let mut response = routes::router(&env).call(incoming).await?;
+    if let Some(respond::Failure(problem)) = response.extensions_mut().remove() {
+        return molt_platform::respond::problem(&problem.request(&request_id));
+    }
+    Ok(worker::Response::try_from(response)?.into())
 }
 
 fn verified(request: &Request, env: &Env, path: &str) -> std::result::Result<Identity, Problem> {

@@ -1,14 +1,14 @@
-//! Errors of handlers as responses: the one place that decides what an admin may see of them.
+//! Errors of handlers: the one place that decides what an admin may see of them.
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
-use molt_common::problem::{self, Problem};
+use http::StatusCode;
+use molt_common::problem::Problem;
 use molt_platform::log;
 use serde_json::json;
 
 /// What a handler answers when it cannot do what was asked.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Failure(pub Box<Problem>);
 
 impl From<Problem> for Failure {
@@ -26,14 +26,11 @@ impl From<worker::Error> for Failure {
 }
 
 impl IntoResponse for Failure {
+    /// Travels as an extension: the worker's entry knows the request's id and writes the body with it.
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.0.json()));
+        let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(problem::CONTENT_TYPE));
-        if let Some(seconds) = self.0.retry_after {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        response.extensions_mut().insert(self);
         response
     }
 }

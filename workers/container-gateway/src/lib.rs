@@ -7,7 +7,8 @@ mod sandbox;
 mod sandbox_do;
 
 use web_sys::{Request, Response};
-use worker::{Context, Env, Result, event};
+use worker::{Context, Env, Result};
+use worker_macros::event;
 
 #[event(start)]
 fn start() {

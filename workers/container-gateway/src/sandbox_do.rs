@@ -7,7 +7,8 @@ use molt_platform::log;
 use serde_json::json;
 use std::cell::Cell;
 use std::panic::RefUnwindSafe;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
+use worker::{DurableObject, Env, Error, Request, Response, Result, State};
+use worker_macros::durable_object;
 
 /// One sandbox. Everything that matters is in its SQLite storage; memory holds nothing that may not be lost.
 #[durable_object]

@@ -5,7 +5,8 @@ mod dispatch;
 mod pages;
 
 use web_sys::{Request, Response};
-use worker::{Context, Env, Result, event};
+use worker::{Context, Env, Result};
+use worker_macros::event;
 
 #[event(start)]
 fn start() {

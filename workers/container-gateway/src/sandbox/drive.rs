@@ -28,7 +28,7 @@ const TERM: i32 = 15;
 pub async fn run(object: &Sandbox) -> Result<()> {
     let until = entropy::now().plus(STEP_MS);
     loop {
-        start_if_wanted(object)?;
+        start_if_wanted(object).await?;
         probe(object).await?;
         let going_on = matches!(
             object.store()?.load()?.stage,
@@ -72,7 +72,7 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     Ok(actions)
 }
 
-fn start_if_wanted(object: &Sandbox) -> Result<()> {
+async fn start_if_wanted(object: &Sandbox) -> Result<()> {
     let store = object.store()?;
     let mut machine = store.load()?;
     let container = object.container()?;
@@ -97,15 +97,24 @@ fn start_if_wanted(object: &Sandbox) -> Result<()> {
         instance: image.is_some().then(|| format!("standard-{}", machine.tier)),
         image,
     };
-    if let Err(error) = container.start(&options) {
-        let cause = format!("The container could not be started: {error}");
-        for action in step(object, Event::StartRefused { cause })? {
-            if action == Action::Abort {
-                return object::abort(&object.state, "the runtime refused to start the container");
-            }
-        }
+    match container.start(&options) {
+        Ok(()) => Ok(()),
+        Err(error) => refused(object, &error).await,
+    }
+}
+
+async fn refused(object: &Sandbox, error: &worker::Error) -> Result<()> {
+    let cause = format!("The container could not be started: {error}");
+    if step(object, Event::StartRefused { cause })?.contains(&Action::Abort) {
+        return abort(object, "the runtime refused to start the container").await;
     }
     Ok(())
+}
+
+/// Drops the object's memory once its state is on disk. The runtime runs this alarm again in a fresh object.
+async fn abort(object: &Sandbox, reason: &str) -> Result<()> {
+    object.state.storage().sync().await?;
+    object::abort(&object.state, reason)
 }
 
 fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<String, String> {
@@ -152,7 +161,7 @@ async fn probe(object: &Sandbox) -> Result<()> {
             Action::KeepAlive => container.keep_alive(Duration::from_millis(3 * HEARTBEAT_MS)).await?,
             Action::Destroy if container.running() => container.destroy().await?,
             Action::Terminate => container.signal(TERM)?,
-            Action::Abort => return object::abort(&object.state, "the container runtime must be looked at anew"),
+            Action::Abort => return abort(object, "the container runtime must be looked at anew").await,
             // Announced with the commit; a start is made by the alarm's next round.
             Action::Announce | Action::Start | Action::Destroy => {}
         }
