@@ -1,1 +1,19 @@
-//! Shared by the end-to-end tests.
+//! What end-to-end tests and drills share: a stack of their own, ways to talk to it, and waiting with a deadline.
+//!
+//! Everything here panics with a sentence when the platform does not do what every caller may rely on; the tests themselves assert the rest.
+
+pub mod call;
+pub mod corpus;
+pub mod engine;
+pub mod exec;
+pub mod harness;
+pub mod launch;
+pub mod people;
+pub mod processes;
+pub mod raw;
+pub mod ready;
+pub mod reply;
+pub mod sandbox;
+pub mod socket;
+pub mod stack;
+pub mod wait;

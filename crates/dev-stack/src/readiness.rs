@@ -1,0 +1,95 @@
+//! Whether the stack answers. Ready means that a real request succeeds, through every worker that it takes.
+
+use std::time::{Duration, Instant};
+
+use molt_common::admin_secret;
+use reqwest::{Client, StatusCode};
+
+/// Pause between two attempts.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Longest wait for one answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks the routers.
+#[derive(Clone, Debug)]
+pub struct Probe {
+    http: Client,
+}
+
+/// Why the stack is not ready.
+#[derive(Debug, thiserror::Error)]
+pub enum NotReady {
+    /// The time is over.
+    #[error("no answer within {} s; {seen}", .limit.as_secs())]
+    Deadline {
+        /// The time that was given.
+        limit: Duration,
+        /// What was seen last.
+        seen: String,
+    },
+}
+
+impl Probe {
+    /// A probe that goes through no proxy.
+    ///
+    /// # Errors
+    /// When the client cannot be set up.
+    pub fn new() -> reqwest::Result<Self> {
+        Ok(Self {
+            http: Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// Waits until every router answers 200 to `GET /health` and, with the admin secret, to `GET /api/super/users`.
+    ///
+    /// # Errors
+    /// When that takes longer than `limit`.
+    pub async fn wait(&self, urls: &[String], admin: &str, limit: Duration) -> Result<(), NotReady> {
+        let deadline = Instant::now() + limit;
+        for url in urls {
+            while let Err(seen) = self.answers(url, admin).await {
+                if Instant::now() >= deadline {
+                    return Err(NotReady::Deadline { limit, seen });
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether anything at all answers on the port within `limit`; any HTTP status will do.
+    pub async fn is_alive(&self, port: u16, limit: Duration) -> bool {
+        let url = format!("http://127.0.0.1:{port}/health");
+        self.http.get(url).timeout(limit).send().await.is_ok()
+    }
+
+    async fn answers(&self, url: &str, admin: &str) -> Result<(), String> {
+        self.expect_ok(&format!("{url}/health"), None).await?;
+        self.expect_ok(&format!("{url}/api/super/users"), Some(admin)).await
+    }
+
+    async fn expect_ok(&self, url: &str, admin: Option<&str>) -> Result<(), String> {
+        let mut request = self.http.get(url).timeout(ANSWER_LIMIT);
+        if let Some(admin) = admin {
+            request = request.header(admin_secret::HEADER, admin);
+        }
+        let response = request.send().await.map_err(|error| {
+            let cause = if error.is_timeout() {
+                "no answer"
+            } else {
+                "no connection"
+            };
+            format!("GET {url}: {cause}")
+        })?;
+        match response.status() {
+            StatusCode::OK => Ok(()),
+            status => {
+                let body = response.text().await.unwrap_or_default();
+                Err(format!(
+                    "GET {url}: {status} {}",
+                    body.chars().take(300).collect::<String>()
+                ))
+            }
+        }
+    }
+}

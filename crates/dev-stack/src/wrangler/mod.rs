@@ -1,0 +1,7 @@
+//! `wrangler`: what it runs with, and how its processes are laid out.
+
+pub mod command;
+pub mod config;
+pub mod database;
+pub mod topology;
+pub mod workspace;

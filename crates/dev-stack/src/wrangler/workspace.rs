@@ -1,0 +1,173 @@
+//! Writes what wrangler runs with into the state folder: one folder per worker with its configuration and its secrets.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::config::{ConfigError, WorkerConfig, dev_vars};
+use super::topology::{Worker, public_origins};
+use crate::args::UpArgs;
+use crate::private_file;
+use crate::secrets::Secrets;
+use crate::state_dir::{StateDir, make_private};
+use crate::users;
+
+/// Issuer of the tokens when the router's configuration names none.
+const FALLBACK_ISSUER: &str = "moltworker-dev";
+
+/// What was written.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    folder: PathBuf,
+    /// `iss` of the tokens that the router accepts.
+    pub issuer: String,
+    /// Binding of the D1 database.
+    pub database: Option<String>,
+    /// Folder of its migrations.
+    pub migrations: Option<PathBuf>,
+}
+
+/// Why it could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkspaceError {
+    /// A configuration of the clone is not usable.
+    #[error("{path}: {error}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: ConfigError,
+    },
+    /// A worker has not been built.
+    #[error("{0} is missing; run scripts/build")]
+    NotBuilt(PathBuf),
+    /// A secret cannot be written into a `.dev.vars` file.
+    #[error("the secret {0} holds a quote or a line break")]
+    Secret(String),
+    /// A file cannot be read or written.
+    #[error("{path}: {error}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+impl Workspace {
+    /// Reads the configurations of the clone and writes those that run.
+    ///
+    /// # Errors
+    /// See [`WorkspaceError`].
+    pub fn write(
+        args: &UpArgs,
+        state: &StateDir,
+        secrets: &Secrets,
+        router_ports: &[u16],
+    ) -> Result<Self, WorkspaceError> {
+        let mut workspace = Self {
+            folder: state.wrangler(),
+            issuer: FALLBACK_ISSUER.to_owned(),
+            database: None,
+            migrations: None,
+        };
+        for worker in Worker::ALL {
+            let config = read(&args.tools.root, worker)?;
+            match worker {
+                Worker::Router => {
+                    if let Some(issuer) = config.var("JWT_ISSUER") {
+                        issuer.clone_into(&mut workspace.issuer);
+                    }
+                }
+                Worker::Admin => {
+                    workspace.database = config.database_binding().map(str::to_owned);
+                    workspace.migrations = config.migrations_folder();
+                }
+                Worker::ContainerGateway => {}
+            }
+            let effective = config.effective(&vars(worker, args, router_ports));
+            check_built(&effective)?;
+            workspace.write_worker(worker, &effective, &secret_vars(worker, secrets))?;
+        }
+        Ok(workspace)
+    }
+
+    /// The configuration of a worker.
+    pub fn config(&self, worker: Worker) -> PathBuf {
+        self.folder.join(worker.name()).join("wrangler.json")
+    }
+
+    /// One that only names a database.
+    #[cfg(test)]
+    pub(crate) fn for_test(folder: &Path, migrations: PathBuf) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            issuer: FALLBACK_ISSUER.to_owned(),
+            database: Some("DB".to_owned()),
+            migrations: Some(migrations),
+        }
+    }
+
+    fn write_worker(&self, worker: Worker, config: &Value, secrets: &[(&str, String)]) -> Result<(), WorkspaceError> {
+        let file = self.config(worker);
+        let failed = |error| WorkspaceError::Io {
+            path: file.clone(),
+            error,
+        };
+        let folder = file.parent().unwrap_or(&self.folder);
+        make_private(folder).map_err(failed)?;
+        private_file::write(&file, format!("{config:#}\n").as_bytes()).map_err(failed)?;
+        let secrets = dev_vars(secrets).map_err(WorkspaceError::Secret)?;
+        private_file::write(&folder.join(".dev.vars"), secrets.as_bytes()).map_err(failed)
+    }
+}
+
+fn read(root: &Path, worker: Worker) -> Result<WorkerConfig, WorkspaceError> {
+    let folder = root.join("wrangler");
+    let path = folder.join(format!("{}.jsonc", worker.name()));
+    let text = fs::read_to_string(&path).map_err(|error| WorkspaceError::Io {
+        path: path.clone(),
+        error,
+    })?;
+    WorkerConfig::parse(&text, &folder).map_err(|error| WorkspaceError::Config { path, error })
+}
+
+/// wrangler would wait for a missing file instead of saying so.
+fn check_built(config: &Value) -> Result<(), WorkspaceError> {
+    match config.get("main").and_then(Value::as_str).map(Path::new) {
+        Some(main) if !main.exists() => Err(WorkspaceError::NotBuilt(main.to_owned())),
+        _ => Ok(()),
+    }
+}
+
+fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Value)> {
+    let vars: Vec<(&str, String)> = match worker {
+        Worker::Router => vec![
+            ("PUBLIC_ORIGINS", public_origins(router_ports)),
+            ("DEV_IDENTITY_USERS", users::identity_users()),
+            ("LIMITS", args.limits.name().to_owned()),
+        ],
+        Worker::Admin => Vec::new(),
+        Worker::ContainerGateway => {
+            vec![
+                ("PUBLIC_ORIGINS", public_origins(router_ports)),
+                ("SANDBOX_AGENT", args.agent.name().to_owned()),
+            ]
+        }
+    };
+    vars.into_iter()
+        .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .collect()
+}
+
+/// A worker gets the secrets of its own work and no others.
+fn secret_vars(worker: Worker, secrets: &Secrets) -> Vec<(&'static str, String)> {
+    let mut vars = vec![("MOLT_IDENTITY_KEYS", secrets.identity_keys.to_string())];
+    if worker == Worker::Router {
+        vars.push(("MOLTBOT_GATEWAY_MASTER_TOKEN", secrets.admin.clone()));
+        vars.push(("SUPABASE_JWT_SECRET", secrets.user_tokens.clone()));
+    }
+    vars
+}

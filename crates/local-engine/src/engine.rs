@@ -1,0 +1,210 @@
+//! The engine: everything that its containers share.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::cgroup::{Cgroups, Hierarchy};
+use crate::container::registry::Registry;
+use crate::container::{Container, Kind};
+use crate::egress::allow_host::{AllowHost, AllowHosts};
+use crate::error::EngineError;
+use crate::identity::Identity;
+use crate::images::{Images, Known};
+use crate::launch::spawner::Spawner;
+use crate::logs;
+use crate::netns::NetworkNamespace;
+use crate::run_dir::RunDir;
+
+/// How long containers may take to end when the engine does.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Everything that containers share.
+#[derive(Debug)]
+pub struct Engine {
+    /// The containers that exist.
+    pub containers: Registry,
+    /// The engine's directory.
+    pub run_dir: RunDir,
+    /// This process.
+    pub pid: i32,
+    /// This program, for its helper processes.
+    pub program: PathBuf,
+    /// The program `bwrap`.
+    pub bubblewrap: PathBuf,
+    /// Starts processes.
+    pub spawner: Spawner,
+    /// How ids are mapped.
+    pub identity: Identity,
+    /// The control groups.
+    pub cgroups: Cgroups,
+    /// The services of the host's network that sandboxes may use.
+    pub allowed: Arc<AllowHosts>,
+    images: Images,
+    stopping: AtomicBool,
+}
+
+/// Why an engine cannot serve on this machine.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    /// A program is missing.
+    #[error("the program {0} is missing; on Debian: apt-get install {1}")]
+    Program(&'static str, &'static str),
+    /// Sandboxes cannot be made here.
+    #[error("{0} (are namespaces allowed here? run as root, or allow unprivileged user namespaces)")]
+    Namespaces(crate::netns::NamespaceError),
+    /// Something else.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+impl Engine {
+    /// Sets an engine up, removes what an earlier one left behind and says aloud what this machine lacks.
+    pub async fn set_up(run_dir: RunDir, images: Images, allowed: Vec<AllowHost>) -> Result<Arc<Self>, SetUpError> {
+        let bubblewrap = find_program("bwrap").ok_or(SetUpError::Program("bwrap", "bubblewrap"))?;
+        let mut engine = Self {
+            containers: Registry::default(),
+            pid: nix::unistd::getpid().as_raw(),
+            // Not the path: the program may be rebuilt while it runs.
+            program: PathBuf::from(format!("/proc/{}/exe", std::process::id())),
+            bubblewrap,
+            spawner: Spawner::start()?,
+            identity: Identity::detect(run_dir.number()),
+            cgroups: Cgroups::new(Hierarchy::detect(), &run_dir.instance()),
+            allowed: Arc::new(AllowHosts::new(allowed)),
+            images,
+            stopping: AtomicBool::new(false),
+            run_dir,
+        };
+        if let Some(warning) = engine.identity.warning() {
+            tracing::warn!("{warning}");
+        }
+        if let Err(error) = engine.cgroups.try_out() {
+            tracing::warn!(%error, "control groups cannot be made here");
+        }
+        let missing = engine.cgroups.missing();
+        if !missing.is_empty() {
+            tracing::warn!(
+                ?missing,
+                "sandboxes run without these bounds: their control groups cannot be used here"
+            );
+        }
+        // What a sandbox will need is tried once now, so that a machine that lacks it says so at the start.
+        let trial = NetworkNamespace::open(&engine.spawner, &engine.identity, &engine.program)
+            .await
+            .map_err(SetUpError::Namespaces)?;
+        if let Some(reason) = &trial.no_way_out {
+            tracing::warn!(
+                reason,
+                "sandboxes have no way out of their network (on Debian: apt-get install iproute2 nftables)"
+            );
+        }
+        let groups = engine.cgroups.sweep().await;
+        let directories = engine.sweep_files(&trial.namespace).await?;
+        if groups + directories > 0 {
+            tracing::warn!(groups, directories, "removed what an earlier engine left behind");
+        }
+        logs::prune(&engine.run_dir.logs());
+        Ok(Arc::new(engine))
+    }
+
+    async fn sweep_files(&self, network: &NetworkNamespace) -> io::Result<usize> {
+        let mut count = 0;
+        for entry in std::fs::read_dir(self.run_dir.containers())?.flatten() {
+            self.remove_directory(&entry.path(), Some(network)).await;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// Removes a directory with files of a sandbox, with the powers of its network's user namespace where ours do not suffice.
+    pub async fn remove_directory(&self, path: &Path, network: Option<&NetworkNamespace>) {
+        let removed = match (std::fs::remove_dir_all(path), network) {
+            (Err(error), Some(network)) if error.kind() == io::ErrorKind::PermissionDenied => {
+                network.remove_directory(path).await
+            }
+            (outcome, _) => outcome,
+        };
+        match removed {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(path = %path.display(), %error, "files of a container stay behind");
+            }
+            _ => {}
+        }
+    }
+
+    /// What an image reference means.
+    pub fn image(&self, reference: &str) -> Result<Known<'_>, EngineError> {
+        self.images.find(reference).ok_or_else(|| EngineError::NoImage {
+            reference: reference.to_owned(),
+            patterns: self.images.patterns().collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// The container of this name or id.
+    pub fn container(&self, reference: &str) -> Result<Arc<Container>, EngineError> {
+        self.containers
+            .find(reference)
+            .ok_or_else(|| EngineError::NoContainer(reference.to_owned()))
+    }
+
+    /// Whether the engine is about to end.
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// Ends and removes all containers: programs first, with time to end well unless `hurry` comes, then networks.
+    pub async fn shut_down(&self, hurry: impl Future<Output = ()>) {
+        self.stopping.store(true, Ordering::SeqCst);
+        let (apps, sidecars): (Vec<_>, Vec<_>) = self
+            .containers
+            .all()
+            .into_iter()
+            .partition(|container| matches!(container.kind, Kind::App(_)));
+        let ending = all(apps.iter().map(|app| async {
+            drop(self.stop(app, GRACE).await);
+        }));
+        tokio::select! {
+            () = ending => {}
+            () = hurry => tracing::warn!("killing containers that have not ended yet"),
+        }
+        for containers in [apps, sidecars] {
+            all(containers.iter().map(|container| async {
+                if let Err(error) = self.remove(container, true).await {
+                    // Someone else removes it; that must be done before the engine ends.
+                    tracing::debug!(container = container.name, %error, "already being removed");
+                    container.wait_until(|state| state.removed).await;
+                }
+            }))
+            .await;
+        }
+        self.cgroups.remove_instance();
+    }
+}
+
+/// Runs all of them at the same time, to the end.
+async fn all(tasks: impl Iterator<Item = impl Future<Output = ()>>) {
+    let mut tasks: Vec<_> = tasks.map(Box::pin).collect();
+    std::future::poll_fn(|context| {
+        tasks.retain_mut(|task| task.as_mut().poll(context).is_pending());
+        if tasks.is_empty() {
+            std::task::Poll::Ready(())
+        } else {
+            std::task::Poll::Pending
+        }
+    })
+    .await;
+}
+
+fn find_program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/bin", "/usr/local/bin", "/bin"].map(PathBuf::from);
+    let found = std::env::split_paths(&path)
+        .chain(usual)
+        .map(|directory| directory.join(name))
+        .find(|path| path.is_file());
+    // The launcher runs with another view of the files, and compares the program by what it is.
+    found.and_then(|path| path.canonicalize().ok())
+}

@@ -1,0 +1,9 @@
+//! The control API: what the edge asks of the supervisor. The contract is `molt_common::control`.
+
+mod auth;
+mod body;
+mod query;
+mod respond;
+mod routes;
+
+pub use routes::Control;

@@ -1,0 +1,94 @@
+//! Answers of the control API. The one place that turns errors into responses.
+
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Response, StatusCode};
+use molt_common::control::ControlError;
+use serde::Serialize;
+
+use super::body::BodyError;
+use crate::exec::StartRefusal;
+use crate::http_server::{Body, whole};
+
+/// Why a request was not answered as it wished.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error("the bearer token is missing or wrong")]
+    Unauthorized,
+    #[error("there is nothing here")]
+    NotFound,
+    #[error("only {0} is possible here")]
+    MethodNotAllowed(&'static str),
+    #[error("{0}")]
+    Invalid(String),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error(transparent)]
+    Start(#[from] StartRefusal),
+    #[error("the journal cannot be read")]
+    Journal(#[from] std::io::Error),
+}
+
+impl Refusal {
+    const fn status_and_code(&self) -> (StatusCode, &'static str) {
+        match self {
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
+            Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
+            Self::Invalid(_) | Self::Body(BodyError::BrokeOff) | Self::Start(StartRefusal::Invalid(_)) => {
+                (StatusCode::BAD_REQUEST, "invalid_request")
+            }
+            Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::Start(StartRefusal::Conflict) => (StatusCode::CONFLICT, "conflict"),
+            Self::Start(StartRefusal::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::Start(StartRefusal::Busy) => (StatusCode::TOO_MANY_REQUESTS, "busy"),
+            Self::Start(StartRefusal::Journal(_)) | Self::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+        }
+    }
+
+    /// The whole answer.
+    pub fn response(&self) -> Response<Body> {
+        let (status, code) = self.status_and_code();
+        if status.is_server_error() {
+            tracing::error!(code, error = %self, "refused");
+        }
+        let mut response = json(
+            status,
+            &ControlError {
+                code: code.to_owned(),
+                error: self.to_string(),
+            },
+        );
+        match self {
+            Self::MethodNotAllowed(allowed) => {
+                response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+            }
+            Self::Unauthorized => {
+                response
+                    .headers_mut()
+                    .insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+/// `value` as JSON.
+pub fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
+    let (status, bytes) = match serde_json::to_vec(value) {
+        Ok(bytes) => (status, bytes),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written as JSON");
+            (StatusCode::INTERNAL_SERVER_ERROR, Vec::new())
+        }
+    };
+    let mut response = Response::new(whole(bytes));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,158 @@
+//! Which request means what.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode};
+use molt_common::control::{ExecReport, ExecStart, SupervisorStatus};
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::auth::TokenCheck;
+use super::respond::{self, Refusal};
+use super::{body, query};
+use crate::agent::{AgentState, Supervisor};
+use crate::clock::now_ms;
+use crate::exec::Executor;
+use crate::http_server::Body;
+use crate::proxy::Activity;
+use crate::settings::Settings;
+
+/// The control API of one sandbox.
+pub struct Control {
+    settings: Settings,
+    token: TokenCheck,
+    agent: watch::Receiver<AgentState>,
+    activity: Arc<Activity>,
+    executor: Arc<Executor>,
+}
+
+/// Paths of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Route<'a> {
+    Health,
+    Status,
+    Commands,
+    Command(&'a str),
+}
+
+impl<'a> Route<'a> {
+    fn of(path: &'a str) -> Option<Self> {
+        match path {
+            "/healthz" => Some(Self::Health),
+            "/v1/status" => Some(Self::Status),
+            "/v1/exec" => Some(Self::Commands),
+            _ => match path.strip_prefix("/v1/exec/") {
+                Some(id) if !id.is_empty() && !id.contains('/') => Some(Self::Command(id)),
+                _ => None,
+            },
+        }
+    }
+}
+
+impl Control {
+    /// The API over these parts.
+    pub fn new(
+        settings: Settings,
+        agent: watch::Receiver<AgentState>,
+        activity: Arc<Activity>,
+        executor: Arc<Executor>,
+    ) -> Arc<Self> {
+        let token = TokenCheck::new(settings.control_token.expose());
+        Arc::new(Self {
+            settings,
+            token,
+            agent,
+            activity,
+            executor,
+        })
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        self.answer(request).await.unwrap_or_else(|refusal| refusal.response())
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let (parts, incoming) = request.into_parts();
+        let route = Route::of(parts.uri.path());
+        if route != Some(Route::Health) && !self.token.admits(&parts.headers) {
+            return Err(Refusal::Unauthorized);
+        }
+        match (route, parts.method) {
+            (None, _) => Err(Refusal::NotFound),
+            (Some(Route::Health), Method::GET | Method::HEAD) => {
+                Ok(respond::json(StatusCode::OK, &json!({ "ok": true })))
+            }
+            (Some(Route::Status), Method::GET) => Ok(respond::json(StatusCode::OK, &self.status().await)),
+            (Some(Route::Commands), Method::POST) => {
+                let bytes = body::read(incoming).await?;
+                let start: ExecStart =
+                    serde_json::from_slice(&bytes).map_err(|error| Refusal::Invalid(format!("body: {error}")))?;
+                Ok(respond::json(StatusCode::ACCEPTED, &self.executor.start(start).await?))
+            }
+            (Some(Route::Command(id)), Method::GET) => {
+                let wait = query::wait(parts.uri.query()).map_err(Refusal::Invalid)?;
+                known(StatusCode::OK, self.executor.get(id, wait).await?)
+            }
+            (Some(Route::Command(id)), Method::DELETE) => known(
+                StatusCode::ACCEPTED,
+                self.executor.cancel(id, "cancelled on request").await?,
+            ),
+            (Some(Route::Health), _) => Err(Refusal::MethodNotAllowed("GET, HEAD")),
+            (Some(Route::Status), _) => Err(Refusal::MethodNotAllowed("GET")),
+            (Some(Route::Commands), _) => Err(Refusal::MethodNotAllowed("POST")),
+            (Some(Route::Command(_)), _) => Err(Refusal::MethodNotAllowed("GET, DELETE")),
+        }
+    }
+
+    async fn status(&self) -> SupervisorStatus {
+        let agent = self.agent.borrow().clone();
+        let log_tail = Supervisor::log_tail(&self.settings, &agent).await;
+        SupervisorStatus {
+            boot_id: self.settings.boot_id.clone(),
+            generation: self.settings.generation,
+            phase: agent.phase,
+            cause: agent.cause,
+            agent: self.settings.agent.name().to_owned(),
+            agent_pid: agent.pid,
+            agent_restarts: agent.restarts,
+            open_sockets: self.activity.open_sockets(),
+            last_request_at: self.activity.last_request_at(),
+            last_client_frame_at: self.activity.last_client_frame_at(),
+            running_commands: self.executor.running(),
+            log_tail,
+            now: now_ms(),
+        }
+    }
+}
+
+fn known(status: StatusCode, report: Option<ExecReport>) -> Result<Response<Body>, Refusal> {
+    report
+        .map(|report| respond::json(status, &report))
+        .ok_or(Refusal::NotFound)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_mean_one_thing_or_nothing() {
+        assert_eq!(Route::of("/healthz"), Some(Route::Health));
+        assert_eq!(Route::of("/v1/exec"), Some(Route::Commands));
+        assert_eq!(Route::of("/v1/exec/a-1"), Some(Route::Command("a-1")));
+        for path in [
+            "/",
+            "/v1",
+            "/v1/exec/",
+            "/v1/exec/a/b",
+            "/v1/exec/../status",
+            "/v1/status/",
+            "//v1/status",
+            "/healthz/x",
+        ] {
+            assert_eq!(Route::of(path), None, "{path}");
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What is known about commands on disk: `exec/<id>/request.json` before the start, `exec/<id>/result.json` after the end.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use molt_common::control::{ExecReport, ExecStart, ExecState};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::shim::record;
+
+/// What has to be known of a request to recognise it. Its text stays out: environment and standard input may hold secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Hash of the whole request.
+    pub digest: String,
+    /// Epoch milliseconds at which it was taken.
+    pub taken_at: u64,
+}
+
+/// Hash of the whole request, hexadecimal.
+pub fn digest(request: &ExecStart) -> io::Result<String> {
+    let hash = Sha256::digest(serde_json::to_vec(request)?);
+    Ok(hash.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The report of a command whose outcome nobody saw.
+pub fn lost(exec_id: &str, started_at: u64, completed_at: u64, error: &str) -> ExecReport {
+    ExecReport {
+        exec_id: exec_id.to_owned(),
+        state: ExecState::Lost,
+        exit_code: None,
+        signal: None,
+        stdout: String::new(),
+        stderr: String::new(),
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        truncated: false,
+        started_at,
+        completed_at: Some(completed_at),
+        error: Some(error.to_owned()),
+    }
+}
+
+/// The folder of all commands and the folder of the shims' sockets.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    exec: PathBuf,
+    run: PathBuf,
+}
+
+impl Journal {
+    /// In the supervisor's state folder, where `init` has made both.
+    pub fn new(state_dir: &Path) -> Self {
+        Self {
+            exec: state_dir.join("exec"),
+            run: state_dir.join("run"),
+        }
+    }
+
+    /// Notes that a command is about to start.
+    pub fn begin(&self, exec_id: &str, entry: &Entry) -> io::Result<()> {
+        let folder = self.exec.join(exec_id);
+        fs::DirBuilder::new().mode(0o700).recursive(true).create(&folder)?;
+        record(&folder.join("request.json"), entry)
+    }
+
+    /// Where the final report of a command is.
+    pub fn result_path(&self, exec_id: &str) -> PathBuf {
+        self.exec.join(exec_id).join("result.json")
+    }
+
+    /// Socket of its shim. Socket paths are limited to 107 bytes, so the name is short whatever the id.
+    pub fn socket(&self, exec_id: &str) -> PathBuf {
+        let hash = Sha256::digest(exec_id);
+        let name: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+        self.run.join(name)
+    }
+
+    /// The final report, when there is one.
+    pub fn result(&self, exec_id: &str) -> io::Result<Option<ExecReport>> {
+        read(&self.result_path(exec_id))
+    }
+
+    /// Writes the final report of a command that has no shim to do it.
+    pub fn finish(&self, report: &ExecReport) -> io::Result<()> {
+        record(&self.result_path(&report.exec_id), report)
+    }
+
+    /// Everything that was begun and not forgotten.
+    pub fn entries(&self) -> io::Result<Vec<(String, Entry)>> {
+        let mut entries = Vec::new();
+        for folder in fs::read_dir(&self.exec)? {
+            let folder = folder?;
+            let Ok(exec_id) = folder.file_name().into_string() else {
+                continue;
+            };
+            match read(&folder.path().join("request.json"))? {
+                Some(entry) => entries.push((exec_id, entry)),
+                // Killed between making the folder and noting the request: it was never taken.
+                None => fs::remove_dir_all(folder.path())?,
+            }
+        }
+        Ok(entries)
+    }
+
+    /// Removes a finished command.
+    pub fn forget(&self, exec_id: &str) -> io::Result<()> {
+        match fs::remove_file(self.socket(exec_id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        fs::remove_dir_all(self.exec.join(exec_id))
+    }
+}
+
+fn read<T: for<'de> Deserialize<'de>>(path: &Path) -> io::Result<Option<T>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes)?)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

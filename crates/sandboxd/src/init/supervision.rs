@@ -1,0 +1,179 @@
+//! What `init` does about `serve`, without doing it.
+
+use std::time::Duration;
+
+use crate::backoff::Backoff;
+
+/// How long `serve` may take to stop the agent and the commands: the agent's 20 s, the commands' 5 s run at the same time, and some air.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(28);
+/// What a daemon that a command left behind gets between TERM and KILL when `serve` has stopped everything else.
+pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// `serve` ended, or could not be started; `clean` when it exited with 0.
+    ServeEnded {
+        /// Whether it had finished its work.
+        clean: bool,
+    },
+    /// TERM or INT arrived.
+    StopAsked,
+    /// The deadline passed.
+    Tick,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start `serve`.
+    Spawn,
+    /// Ask `serve` to stop.
+    Terminate,
+    /// TERM to everything that is left, KILL after `grace`, exit.
+    Finish {
+        /// Zero kills at once.
+        grace: Duration,
+    },
+    /// Nothing until the next event or the deadline.
+    Wait,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Serving { since: Duration },
+    Pausing { until: Duration },
+    Stopping { until: Duration },
+}
+
+/// The state of it. Times are measured from the start of `init`.
+#[derive(Debug)]
+pub struct Supervision {
+    state: State,
+    backoff: Backoff,
+}
+
+impl Supervision {
+    /// The beginning, with its first action.
+    pub const fn start() -> (Self, Action) {
+        let backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+        (
+            Self {
+                state: State::Serving { since: Duration::ZERO },
+                backoff,
+            },
+            Action::Spawn,
+        )
+    }
+
+    /// When [`Event::Tick`] is due.
+    pub const fn deadline(&self) -> Option<Duration> {
+        match self.state {
+            State::Serving { .. } => None,
+            State::Pausing { until } | State::Stopping { until } => Some(until),
+        }
+    }
+
+    /// The answer to one event.
+    pub fn step(&mut self, event: Event, now: Duration) -> Action {
+        match (self.state, event) {
+            (State::Serving { since }, Event::ServeEnded { .. }) => {
+                let pause = self.backoff.after_failure(now.saturating_sub(since));
+                self.state = State::Pausing { until: now + pause };
+                Action::Wait
+            }
+            (State::Serving { .. }, Event::StopAsked) => {
+                self.state = State::Stopping {
+                    until: now + STOP_PATIENCE,
+                };
+                Action::Terminate
+            }
+            (State::Pausing { until }, Event::Tick) if now >= until => {
+                self.state = State::Serving { since: now };
+                Action::Spawn
+            }
+            // With no `serve` to do it, the shims stop what they hold when they get TERM, and need the time for it.
+            (State::Pausing { .. }, Event::StopAsked) => Action::Finish { grace: STOP_PATIENCE },
+            (State::Stopping { .. }, Event::ServeEnded { clean: true }) => Action::Finish { grace: LEFTOVER_GRACE },
+            (State::Stopping { until }, Event::ServeEnded { clean: false }) => Action::Finish {
+                grace: until.saturating_sub(now),
+            },
+            // Asked a second time, or out of patience.
+            (State::Stopping { .. }, Event::StopAsked) => Action::Finish { grace: Duration::ZERO },
+            (State::Stopping { until }, Event::Tick) if now >= until => Action::Finish { grace: Duration::ZERO },
+            (State::Serving { .. }, Event::Tick)
+            | (State::Pausing { .. }, _)
+            | (State::Stopping { .. }, Event::Tick) => Action::Wait,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn serve_is_started_again_after_a_pause_that_grows() {
+        let (mut supervision, first) = Supervision::start();
+        assert_eq!(first, Action::Spawn);
+        let mut pauses = Vec::new();
+        let mut now = at(1);
+        for _ in 0..3 {
+            assert_eq!(supervision.step(Event::ServeEnded { clean: false }, now), Action::Wait);
+            let until = supervision.deadline().unwrap();
+            assert_eq!(supervision.step(Event::Tick, now), Action::Wait, "not before its time");
+            pauses.push((until - now).as_millis());
+            now = until;
+            assert_eq!(supervision.step(Event::Tick, now), Action::Spawn);
+        }
+        assert_eq!(pauses, [100, 200, 400]);
+    }
+
+    #[test]
+    fn a_stop_lets_serve_finish_and_ends_when_it_has() {
+        let (mut supervision, _) = Supervision::start();
+        assert_eq!(supervision.step(Event::StopAsked, at(5)), Action::Terminate);
+        assert_eq!(supervision.step(Event::Tick, at(6)), Action::Wait);
+        assert_eq!(
+            supervision.step(Event::ServeEnded { clean: true }, at(7)),
+            Action::Finish { grace: LEFTOVER_GRACE }
+        );
+    }
+
+    #[test]
+    fn a_stop_is_bounded_and_a_second_one_is_at_once() {
+        let (mut supervision, _) = Supervision::start();
+        supervision.step(Event::StopAsked, at(5));
+        assert_eq!(supervision.deadline(), Some(at(5) + STOP_PATIENCE));
+        let at_once = Action::Finish { grace: Duration::ZERO };
+        assert_eq!(supervision.step(Event::Tick, at(5) + STOP_PATIENCE), at_once);
+        assert_eq!(supervision.step(Event::StopAsked, at(6)), at_once);
+    }
+
+    #[test]
+    fn a_serve_that_breaks_while_it_stops_leaves_the_shims_the_rest_of_the_time() {
+        let (mut supervision, _) = Supervision::start();
+        supervision.step(Event::StopAsked, at(5));
+        let action = supervision.step(Event::ServeEnded { clean: false }, at(8));
+        assert_eq!(
+            action,
+            Action::Finish {
+                grace: STOP_PATIENCE - at(3)
+            }
+        );
+    }
+
+    #[test]
+    fn a_stop_while_serve_is_down_is_gentle_too() {
+        let (mut supervision, _) = Supervision::start();
+        supervision.step(Event::ServeEnded { clean: false }, at(1));
+        assert_eq!(
+            supervision.step(Event::StopAsked, at(1)),
+            Action::Finish { grace: STOP_PATIENCE }
+        );
+    }
+}

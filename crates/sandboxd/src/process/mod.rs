@@ -1,0 +1,7 @@
+//! Starting, watching and ending processes.
+
+pub mod confine;
+pub mod environment;
+pub mod exit;
+pub mod hardening;
+pub mod tree;

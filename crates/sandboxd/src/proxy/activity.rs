@@ -1,0 +1,80 @@
+//! What the proxy has seen of the user, for the one who decides when a sandbox may sleep.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use crate::clock::now_ms;
+
+/// Counters without a lock; each is independent of the others.
+#[derive(Debug, Default)]
+pub struct Activity {
+    open_sockets: AtomicU32,
+    last_request_at: AtomicU64,
+    last_client_frame_at: AtomicU64,
+}
+
+impl Activity {
+    /// An accepted request has arrived.
+    pub fn request_seen(&self) {
+        self.last_request_at.fetch_max(now_ms(), Ordering::Relaxed);
+    }
+
+    /// A client has sent data on a socket.
+    pub fn client_frame_seen(&self) {
+        self.last_client_frame_at.fetch_max(now_ms(), Ordering::Relaxed);
+    }
+
+    /// A socket is open for as long as the returned value lives.
+    pub fn socket_opened(self: &Arc<Self>) -> OpenSocket {
+        self.open_sockets.fetch_add(1, Ordering::Relaxed);
+        OpenSocket(Arc::clone(self))
+    }
+
+    /// Sockets that are open now.
+    pub fn open_sockets(&self) -> u32 {
+        self.open_sockets.load(Ordering::Relaxed)
+    }
+
+    /// Epoch milliseconds of the last request.
+    pub fn last_request_at(&self) -> Option<u64> {
+        seen(&self.last_request_at)
+    }
+
+    /// Epoch milliseconds of the last data on a socket.
+    pub fn last_client_frame_at(&self) -> Option<u64> {
+        seen(&self.last_client_frame_at)
+    }
+}
+
+fn seen(at: &AtomicU64) -> Option<u64> {
+    Some(at.load(Ordering::Relaxed)).filter(|at| *at > 0)
+}
+
+/// Counts one open socket while it lives, however it ends.
+#[derive(Debug)]
+pub struct OpenSocket(Arc<Activity>);
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        self.0.open_sockets.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_counted_while_it_lives() {
+        let activity = Arc::new(Activity::default());
+        let first = activity.socket_opened();
+        let second = activity.socket_opened();
+        assert_eq!(activity.open_sockets(), 2);
+        drop(first);
+        drop(second);
+        assert_eq!(activity.open_sockets(), 0);
+        assert_eq!(activity.last_request_at(), None);
+        activity.request_seen();
+        assert!(activity.last_request_at().is_some());
+    }
+}

@@ -1,0 +1,151 @@
+//! One request through the proxy.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use molt_common::control::SupervisorPhase;
+use tokio::sync::watch;
+
+use super::activity::Activity;
+use super::headers::{self, PublicAddress};
+use super::problem::Problem;
+use super::splice::splice;
+use crate::agent::AgentState;
+use crate::http_server::Body;
+use crate::settings::Settings;
+
+/// The agent closes an idle connection after 5 s; ours are dropped before, so that no request meets a closing one.
+const POOL_IDLE: Duration = Duration::from_secs(3);
+const POOL_PER_HOST: usize = 64;
+
+/// The proxy of one sandbox.
+pub struct Proxy {
+    owner: String,
+    fallback: PublicAddress,
+    agent_port: u16,
+    agent: watch::Receiver<AgentState>,
+    activity: Arc<Activity>,
+    client: Client<HttpConnector, Body>,
+}
+
+impl Proxy {
+    /// A proxy to the agent of these settings. `None` when no public origin can be used, which the settings rule out.
+    pub fn new(settings: &Settings, agent: watch::Receiver<AgentState>, activity: Arc<Activity>) -> Option<Arc<Self>> {
+        let fallback = settings
+            .public_origins
+            .iter()
+            .find_map(|origin| PublicAddress::of_origin(origin))?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        connector.set_connect_timeout(Some(Duration::from_secs(5)));
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(POOL_IDLE)
+            .pool_max_idle_per_host(POOL_PER_HOST)
+            // The headers are passed as they are to be seen, the public `Host` among them.
+            .set_host(false)
+            .build(connector);
+        Some(Arc::new(Self {
+            owner: settings.owner.clone(),
+            fallback,
+            agent_port: settings.layout.agent_port,
+            agent,
+            activity,
+            client,
+        }))
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if !headers::is_from(&self.owner, request.headers()) {
+            return Problem::WrongUser.response();
+        }
+        self.activity.request_seen();
+        let phase = self.agent.borrow().phase;
+        if phase != SupervisorPhase::Ready {
+            return Problem::AgentNotReady(phase).response();
+        }
+        let answer = if headers::is_websocket(request.headers()) && request.method() == Method::GET {
+            self.open_socket(request).await
+        } else {
+            self.pass(request).await
+        };
+        answer.unwrap_or_else(Problem::response)
+    }
+
+    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+        let (parts, body) = request.into_parts();
+        let outgoing = self.outgoing(&parts, body.boxed(), false)?;
+        let answer = self
+            .client
+            .request(outgoing)
+            .await
+            .map_err(|error| self.blame(&error))?;
+        Ok(answered(answer, false))
+    }
+
+    async fn open_socket(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+        let client_side = hyper::upgrade::on(&mut request);
+        let (parts, _) = request.into_parts();
+        let empty = Empty::<Bytes>::new().map_err(|never| match never {}).boxed();
+        let outgoing = self.outgoing(&parts, empty, true)?;
+        let mut answer = self
+            .client
+            .request(outgoing)
+            .await
+            .map_err(|error| self.blame(&error))?;
+        if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answered(answer, false));
+        }
+        let agent_side = hyper::upgrade::on(&mut answer);
+        let open = self.activity.socket_opened();
+        tokio::spawn(splice(client_side, agent_side, Arc::clone(&self.activity), open));
+        Ok(answered(answer, true))
+    }
+
+    fn outgoing(
+        &self,
+        parts: &hyper::http::request::Parts,
+        body: Body,
+        websocket: bool,
+    ) -> Result<Request<Body>, Problem> {
+        // Only path and query count: a target that names another host must not lead there.
+        let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+        let uri: Uri = format!("http://127.0.0.1:{}{target}", self.agent_port)
+            .parse()
+            .map_err(|_| Problem::BadRequest)?;
+        if parts.method == Method::CONNECT {
+            return Err(Problem::BadRequest);
+        }
+        let mut outgoing = Request::new(body);
+        *outgoing.method_mut() = parts.method.clone();
+        *outgoing.uri_mut() = uri;
+        *outgoing.headers_mut() = headers::to_agent(&parts.headers, &self.owner, &self.fallback, websocket);
+        Ok(outgoing)
+    }
+
+    fn blame(&self, error: &hyper_util::client::legacy::Error) -> Problem {
+        tracing::debug!(%error, "the agent did not answer");
+        match self.agent.borrow().phase {
+            // It went away since the last look at it.
+            SupervisorPhase::Ready if error.is_connect() => Problem::AgentNotReady(SupervisorPhase::Agent),
+            phase if error.is_connect() => Problem::AgentNotReady(phase),
+            _ => Problem::AgentBrokeOff,
+        }
+    }
+}
+
+fn answered(answer: Response<Incoming>, websocket: bool) -> Response<Body> {
+    let (parts, body) = answer.into_parts();
+    let mut response = Response::new(body.boxed());
+    *response.status_mut() = parts.status;
+    *response.headers_mut() = headers::to_edge(&parts.headers, websocket);
+    response
+}

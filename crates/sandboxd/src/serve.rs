@@ -1,0 +1,92 @@
+//! `sandboxd serve`: wires proxy, control API, commands and the agent together.
+
+use std::io::{self, Read};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::agent::Supervisor;
+use crate::control::Control;
+use crate::exec::Executor;
+use crate::http_server;
+use crate::process::hardening;
+use crate::proxy::{Activity, Proxy};
+use crate::settings::Settings;
+
+/// How long commands may take to end when the sandbox stops: their 5 s between TERM and KILL, and the tree's end.
+const COMMANDS_PATIENCE: Duration = Duration::from_secs(10);
+/// How long answers that are on their way may take after everything has stopped.
+const LAST_ANSWERS: Duration = Duration::from_millis(200);
+/// Sandboxes have few cores, and everything here waits most of the time.
+const THREADS: usize = 2;
+
+/// Runs until TERM.
+pub fn run() -> ExitCode {
+    // First, so that the settings are never in a process that others can look into.
+    hardening::make_undumpable();
+    let outcome = read_settings().and_then(|settings| {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .enable_all()
+            .build()?;
+        let outcome = runtime.block_on(serve(settings));
+        runtime.shutdown_background();
+        outcome
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "serve failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn read_settings() -> io::Result<Settings> {
+    let mut handover = Vec::new();
+    io::stdin().read_to_end(&mut handover)?;
+    // The parser's words could repeat a value, so they are not passed on.
+    serde_json::from_slice(&handover).map_err(|_| io::Error::other("these are not settings"))
+}
+
+async fn serve(settings: Settings) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let layout = &settings.layout;
+    let control_port = TcpListener::bind((layout.listen, layout.control_port)).await?;
+    let proxy_port = TcpListener::bind((layout.listen, layout.proxy_port)).await?;
+
+    let activity = Arc::new(Activity::default());
+    let executor = Executor::restore(layout).await?;
+    let (stop, stopped) = watch::channel(false);
+    let (supervisor, agent) = Supervisor::new(settings.clone(), stopped);
+    let supervising = tokio::spawn(supervisor.run());
+
+    let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity))
+        .ok_or_else(|| io::Error::other("no public origin"))?;
+    let control = Control::new(settings.clone(), agent, activity, Arc::clone(&executor));
+    tokio::spawn(http_server::serve(control_port, move |request| {
+        Arc::clone(&control).handle(request)
+    }));
+    tokio::spawn(http_server::serve(proxy_port, move |request| {
+        Arc::clone(&proxy).handle(request)
+    }));
+    tracing::info!(boot_id = settings.boot_id, generation = settings.generation, "serving");
+
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    stop.send_replace(true);
+    let ((), agent_ended) = tokio::join!(executor.stop_all(COMMANDS_PATIENCE), supervising);
+    agent_ended.map_err(io::Error::other)?;
+    // Long polls are answered by the ends of what they wait for; give those answers the time to leave.
+    tokio::time::sleep(LAST_ANSWERS).await;
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,149 @@
+//! `sandboxd run-agent`: the agent's process, from its start to the last of its children.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use tokio::net::UnixListener;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::child::{self, Child};
+use super::line_log::{LineCutter, LineLog};
+use super::server::{self, Subject};
+use super::wire::{AgentReport, AgentSpec};
+use crate::process::tree::signal_descendants;
+
+/// How long its last lines may take to arrive after it has ended.
+const DRAIN: Duration = Duration::from_secs(1);
+/// How long its children may take to disappear.
+const KILL_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Runs the shim; standard input is its socket.
+pub fn run() -> ExitCode {
+    server::run(look_after)
+}
+
+struct Agent {
+    state: Mutex<State>,
+}
+
+struct State {
+    report: AgentReport,
+    log: LineLog,
+}
+
+impl Agent {
+    /// A panic elsewhere leaves lines that are still true, so a poisoned lock is as good as any.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subject for Agent {
+    type Report = AgentReport;
+
+    fn report(&self) -> AgentReport {
+        let state = self.state();
+        AgentReport {
+            log_tail: state.log.tail(),
+            ..state.report.clone()
+        }
+    }
+}
+
+async fn look_after(listener: UnixListener) -> io::Result<()> {
+    let order = server::accept_start::<AgentSpec>(&listener).await?;
+    let mut ended = signal(SignalKind::child())?;
+    let mut terminated = signal(SignalKind::terminate())?;
+    let spec = order.spec.clone();
+    let log = LineLog::open(spec.log_path.clone());
+    let agent = Arc::new(Agent {
+        state: Mutex::new(State {
+            report: AgentReport::default(),
+            log,
+        }),
+    });
+    let (stop_sender, mut stop) = mpsc::unbounded_channel();
+    let (done_sender, done) = watch::channel(false);
+
+    let Child {
+        pid, stdout, stderr, ..
+    } = match child::start(&spec.launch, false) {
+        Ok(child) => child,
+        Err(error) => {
+            agent.state().report.error = Some(error.to_string());
+            child::record(&spec.result_path, &agent.report())?;
+            order.answer(&agent.report()).await;
+            return Ok(());
+        }
+    };
+    agent.state().report.pid = Some(pid.as_raw().cast_unsigned());
+    order.answer(&agent.report()).await;
+    let answering = tokio::spawn(server::answer_until_done(
+        listener,
+        Arc::clone(&agent),
+        stop_sender,
+        done,
+    ));
+    let mut output = JoinSet::new();
+    output.spawn(take_lines(stdout, Arc::clone(&agent)));
+    output.spawn(take_lines(stderr, Arc::clone(&agent)));
+
+    let mut kill_at: Option<Instant> = None;
+    let exit = loop {
+        let stop_asked = tokio::select! {
+            _ = ended.recv() => match child::reap(pid) {
+                Some(exit) => break exit,
+                None => false,
+            },
+            Some(_) = stop.recv(), if kill_at.is_none() => true,
+            _ = terminated.recv(), if kill_at.is_none() => true,
+            () = child::until(kill_at) => {
+                signal_descendants(Signal::SIGKILL, |_| true);
+                kill_at = Some(Instant::now() + Duration::from_millis(100));
+                false
+            }
+        };
+        if stop_asked {
+            kill_at = Some(Instant::now() + Duration::from_millis(spec.stop_grace_ms));
+            // Only the main process: it ends its children itself, in the order that keeps its data whole.
+            let _ = kill(pid, Signal::SIGTERM);
+        }
+    };
+    end_children().await;
+    let _ = timeout(DRAIN, async { while output.join_next().await.is_some() {} }).await;
+    output.abort_all();
+    agent.state().report.exit = Some(exit);
+    child::record(&spec.result_path, &agent.report())?;
+    let _ = done_sender.send(true);
+    let _ = answering.await;
+    Ok(())
+}
+
+async fn take_lines(pipe: pipe::Receiver, agent: Arc<Agent>) {
+    let mut cutter = LineCutter::default();
+    child::pump(pipe, |bytes| {
+        for line in cutter.push(bytes) {
+            agent.state().log.push(&line);
+        }
+    })
+    .await;
+    if let Some(line) = cutter.finish() {
+        agent.state().log.push(&line);
+    }
+}
+
+/// Children of an agent that has ended serve nobody, and the next one would find its ports and locks taken.
+async fn end_children() {
+    let deadline = Instant::now() + KILL_PATIENCE;
+    while signal_descendants(Signal::SIGKILL, |_| true) > 0 && Instant::now() < deadline {
+        sleep(Duration::from_millis(10)).await;
+        crate::process::exit::reap_ended();
+    }
+}

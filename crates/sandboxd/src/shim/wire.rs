@@ -1,0 +1,85 @@
+//! What `serve` and a shim say to each other: one JSON line each way per connection.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::process::confine::Confinement;
+use crate::process::exit::Exit;
+
+/// A program and how it starts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launch {
+    /// Path, or a name that is looked up in `PATH` of `env`.
+    pub program: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Its whole environment.
+    pub env: BTreeMap<String, String>,
+    /// User, folder and priority.
+    pub confinement: Confinement,
+}
+
+/// What a command's shim runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CommandSpec {
+    /// Id chosen by the caller.
+    pub exec_id: String,
+    /// What to run.
+    pub launch: Launch,
+    /// Text for its standard input.
+    pub stdin: Option<String>,
+    /// Milliseconds until it is stopped.
+    pub timeout_ms: u64,
+    /// Bytes kept of each stream.
+    pub max_output_bytes: u64,
+    /// Where the report goes when it is final.
+    pub result_path: PathBuf,
+}
+
+/// What the agent's shim runs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AgentSpec {
+    /// What to run.
+    pub launch: Launch,
+    /// Milliseconds between TERM and KILL.
+    pub stop_grace_ms: u64,
+    /// Where its output goes, redacted and limited in size.
+    pub log_path: PathBuf,
+    /// Where the report goes when it is final.
+    pub result_path: PathBuf,
+}
+
+/// State of the agent's process.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentReport {
+    /// Its process id, when it was started.
+    pub pid: Option<u32>,
+    /// How it ended, once it has.
+    pub exit: Option<Exit>,
+    /// Why it could not be started.
+    pub error: Option<String>,
+    /// Its last lines, redacted, oldest first.
+    pub log_tail: Vec<String>,
+}
+
+/// First and only line of a connection.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case")]
+pub enum Request<S> {
+    /// Start; answered once it runs or has failed to. Only the first connection may send it.
+    Start {
+        /// What to start.
+        spec: S,
+    },
+    /// The state as it is now.
+    Report,
+    /// The final state, when it is final.
+    Wait,
+    /// Stop it; answered at once with the state as it is now.
+    Stop {
+        /// For people: becomes part of the report.
+        reason: String,
+    },
+}

@@ -1,0 +1,12 @@
+//! Starts the real binary with the echo agent and looks at it from outside.
+
+mod agent;
+mod control;
+mod exec_end;
+mod exec_run;
+mod lifecycle;
+mod proxy;
+mod real_agent;
+mod secrets;
+mod socket;
+mod support;

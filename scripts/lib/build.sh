@@ -1,0 +1,92 @@
+# Compiles the workers and the native tools. Sourced.
+
+WORKERS=(router admin container-gateway)
+NATIVE_TOOLS=(local-engine sandboxd dev-stack molt)
+NATIVE_PROFILE=tools
+# The encoding of exceptions that wasm-bindgen's catching of panics is written for. As RUSTFLAGS, because worker-build sets that
+# variable (it appends to it), and cargo then ignores every other place for flags.
+WORKER_RUSTFLAGS='-Cllvm-args=-wasm-use-legacy-eh'
+
+# The files that the last compilation of worker $1 read, as cargo wrote them down, with every manifest on the way to them.
+worker_inputs() {
+  local dep_info=$MOLT_ROOT/workers/$1/build/.inputs file folder
+  [[ -f $dep_info ]] || return 1
+  local -A folders=()
+  while IFS= read -r file; do
+    printf '%s\n' "$file"
+    folder=${file%/*}
+    while [[ $folder == "$MOLT_ROOT"/* && -z ${folders[$folder]-} ]]; do
+      folders[$folder]=1
+      [[ ! -f $folder/Cargo.toml ]] || printf '%s\n' "$folder/Cargo.toml"
+      folder=${folder%/*}
+    done
+  done <"$dep_info"
+  printf '%s\n' "$MOLT_ROOT/Cargo.toml" "$MOLT_ROOT/Cargo.lock" "$MOLT_WASM_TOOLCHAIN_FILE" "$MOLT_ROOT/scripts/lib/build.sh"
+}
+
+# Hash over the inputs of worker $1 in mode $2. Fails when the worker was never built or an input has gone.
+worker_fingerprint() {
+  local files sum
+  files=$(worker_inputs "$1") || return 1
+  sum=$({ echo "$2 $MOLT_NODE_TOOLS $WORKER_BUILD_VERSION" && tr '\n' '\0' <<<"$files" | xargs -0 cat --; } 2>/dev/null | sha256sum) || return 1
+  printf '%s' "${sum%% *}"
+}
+
+# The newest file of a crate may be one that no compilation has seen: a module file that was added beside a changed one is caught by
+# the change, so only what the compiler read counts.
+worker_is_fresh() {
+  local build=$MOLT_ROOT/workers/$1/build fingerprint
+  [[ -f $build/index.js && -f $build/index_bg.wasm && -f $build/.fingerprint ]] || return 1
+  fingerprint=$(worker_fingerprint "$1" "$2") || return 1
+  [[ $fingerprint == "$(<"$build/.fingerprint")" ]]
+}
+
+# compile_worker WORKER MODE (release | dev). Runs in the background.
+compile_worker() {
+  local worker=$1 mode=$2 folder=$MOLT_ROOT/workers/$1 flags=() profile=release crate
+  [[ $mode == release ]] || flags=(--dev) profile=debug
+  (
+    cd "$folder"
+    mkdir -p build
+    rm -f build/.fingerprint
+    touch build/.started
+    PATH=$MOLT_WASM_SHIMS:${MOLT_NODE%/*}:$PATH RUSTFLAGS=$WORKER_RUSTFLAGS CARGO_TARGET_DIR=$MOLT_WASM_TARGET_DIR \
+      CARGO_TERM_COLOR=never "$MOLT_WORKER_BUILD" --panic-unwind "${flags[@]}"
+  )
+  crate=$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/Cargo.toml" | head -n 1)
+  # "target: file file": one file a line, without the target.
+  sed -e 's/^[^:]*: *//' -e 's/\([^\\]\) /\1\n/g' "$MOLT_WASM_TARGET_DIR/wasm32-unknown-unknown/$profile/${crate//-/_}.d" |
+    sed 's/\\ / /g' >"$folder/build/.inputs"
+  # A file that was edited while it was compiled may have been read before or after the edit: no fingerprint, so it is built again.
+  if [[ -n $(worker_inputs "$worker" | tr '\n' '\0' | xargs -0 -I{} find {} -newer "$folder/build/.started") ]]; then
+    echo 'an input changed during the build; the next build will compile it again'
+  else
+    worker_fingerprint "$worker" "$mode" >"$folder/build/.fingerprint"
+  fi
+}
+
+# Sizes of a built worker, in KiB.
+worker_size() {
+  local build=$MOLT_ROOT/workers/$1/build wasm js zipped
+  wasm=$(stat -c %s "$build/index_bg.wasm")
+  js=$(stat -c %s "$build/index.js")
+  zipped=$(cat "$build/index_bg.wasm" "$build/index.js" | gzip -c | wc -c)
+  printf 'wasm %d KiB, js %d KiB, together gzipped %d KiB' $((wasm / 1024)) $((js / 1024)) $((zipped / 1024))
+}
+
+# Builds the native tools and copies them into the clone. Runs in the background.
+compile_native() {
+  local tool packages=()
+  for tool in "${NATIVE_TOOLS[@]}"; do packages+=(-p "$tool"); done
+  mkdir -p "$MOLT_BIN"
+  # Held until the copies are made: another clone that shares the target folder would put its own programs there.
+  exec 8>"$MOLT_CACHE/locks/target-native"
+  flock 8
+  (cd "$MOLT_ROOT" && cargo build --profile "$NATIVE_PROFILE" --bins "${packages[@]}")
+  for tool in "${NATIVE_TOOLS[@]}"; do
+    cmp -s "$CARGO_TARGET_DIR/$NATIVE_PROFILE/$tool" "$MOLT_BIN/$tool" && continue
+    # A rename, because a running program's file cannot be written to.
+    cp "$CARGO_TARGET_DIR/$NATIVE_PROFILE/$tool" "$MOLT_BIN/$tool.new"
+    mv -f "$MOLT_BIN/$tool.new" "$MOLT_BIN/$tool"
+  done
+}

@@ -1,0 +1,107 @@
+# Counts what a test run did. Sourced; needs log.sh.
+
+PASSED=0 FAILED=0 SKIPPED=0
+FAILURES=()
+
+# A step that is one check. step_check NAME LOG COMMAND…: runs it, counts it, and shows the end of the log when it fails.
+step_check() {
+  local name=$1 log=$2 started code=0
+  shift 2
+  started=$(now_ms)
+  run_logged "$log" "$@" || code=$?
+  if ((code == 0)); then
+    PASSED=$((PASSED + 1))
+    step_done "$name" "$started" 'passed'
+  else
+    count_failure "$name" "$(ending "$code")"
+    step_done "$name" "$started" "FAILED, $(ending "$code")"
+    show_tail "$log"
+  fi
+  return "$code"
+}
+
+# step_tests NAME LOG PARSER COMMAND…: runs tests; PARSER reads the log and prints "passed failed skipped".
+step_tests() {
+  local name=$1 log=$2 parser=$3 started code=0 passed failed skipped
+  shift 3
+  started=$(now_ms)
+  run_logged "$log" "$@" || code=$?
+  read -r passed failed skipped < <("$parser" "$log")
+  if ((code != 0 && failed == 0)); then
+    # It did not compile, crashed, or ran out of time: one failure that no test reported.
+    count_failure "$name" "$(ending "$code")"
+    show_tail "$log"
+  elif ((code == 0 && passed + failed + skipped == 0)); then
+    code=1
+    count_failure "$name" 'no test ran'
+  elif ((failed > 0)); then
+    show_failed_tests "$log"
+    FAILURES+=("$name: $failed tests")
+  fi
+  PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped))
+  step_done "$name" "$started" "$passed passed, $failed failed$( ((skipped == 0)) || printf ', %d skipped' "$skipped")$( ((code == 0)) || printf ', %s' "$(ending "$code")")"
+  return "$code"
+}
+
+count_failure() {
+  FAILED=$((FAILED + 1))
+  FAILURES+=("$1: $2")
+}
+
+# count_skip NAME WHY: aloud, so that nobody takes it for passed.
+count_skip() {
+  SKIPPED=$((SKIPPED + 1))
+  printf '  %-18s SKIPPED: %s\n' "$1" "$2"
+}
+
+ending() {
+  case $1 in
+    124 | 137) printf 'out of time or killed (exit %d)' "$1" ;;
+    *) printf 'exit %d' "$1" ;;
+  esac
+}
+
+# Bounded by STEP_LIMIT, in seconds; without a terminal and with standard input closed.
+run_logged() {
+  local log=$1
+  shift
+  timeout --kill-after=30 "${STEP_LIMIT:-1800}" "$@" >"$log" 2>&1 </dev/null
+}
+
+show_tail() {
+  printf '    last lines of %s:\n' "$1"
+  tail -n 40 "$1" | sed 's/^/    | /'
+}
+
+# The names of the tests that failed, and what they said, as libtest prints it after the runs.
+show_failed_tests() {
+  printf '    from %s:\n' "$1"
+  sed -n -e '/^failures:$/,/^test result:/p' -e '/^not ok /p' -e '/^ *error: /p' "$1" | head -n 200 | sed 's/^/    | /'
+}
+
+# Sum over the closing lines of libtest and of what imitates it.
+parse_cargo_test() {
+  awk '/^test result: / {
+    for (i = 1; i <= NF; i++) { if ($i == "passed;") p += $(i - 1); if ($i == "failed;") f += $(i - 1); if ($i == "ignored;") s += $(i - 1) }
+  } END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# Sums of Node's TAP output.
+parse_node_test() {
+  awk '/^# pass / { p += $3 } /^# fail / { f += $3 } /^# cancelled / { f += $3 } /^# skipped / { s += $3 } /^# todo / { s += $3 }
+    END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
+# How many tests each program of a cargo test run held, for a reader who wonders where the sum comes from.
+list_cargo_programs() {
+  awk '/^ +Running / { n = $0; sub(/.*\(/, "", n); sub(/\).*/, "", n); sub(/.*\//, "", n); sub(/-[0-9a-f]+$/, "", n) }
+    /^ +Doc-tests / { n = $2 " (doc)" }
+    /^test result: / { printf "    %-28s %s passed, %s failed\n", n, $4, $6 }' "$1" | grep -v ' 0 passed, 0 failed' || true
+}
+
+# The closing line; its form is relied on.
+closing_line() {
+  local line="$PASSED passed, $FAILED failed"
+  ((SKIPPED == 0)) || line+=", $SKIPPED skipped"
+  printf '%s\n' "$line"
+}

@@ -1,0 +1,94 @@
+//! A user's sandbox, as the echo agent and the state routes show it.
+
+use crate::people::User;
+use crate::reply::Reply;
+use crate::stack::Stack;
+use crate::wait::until;
+use serde_json::Value;
+use std::time::Duration;
+
+/// Longest start: the platform holds a request for 30 s, and the machine may be busy.
+pub const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// What reached the agent (`/echo`).
+pub struct Seen(pub Value);
+
+impl Seen {
+    /// All values of a header, in order.
+    #[must_use]
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        let headers = self.0["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let named = headers.iter().filter(|pair| pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case(name)));
+        named.filter_map(|pair| pair[1].as_str()).collect()
+    }
+
+    /// The one value of a header; `None` when the agent did not get it.
+    ///
+    /// # Panics
+    /// When it got it twice.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let values = self.all(name);
+        assert!(values.len() < 2, "the agent saw {name} twice: {values:?}");
+        values.first().copied()
+    }
+
+    /// Names of all headers, in lower case.
+    #[must_use]
+    pub fn names(&self) -> Vec<String> {
+        let headers = self.0["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
+        headers.iter().filter_map(|pair| pair[0].as_str().map(str::to_ascii_lowercase)).collect()
+    }
+}
+
+impl From<Reply> for Seen {
+    fn from(reply: Reply) -> Self {
+        Self(reply.json(200))
+    }
+}
+
+impl Stack {
+    /// Waits until a user's sandbox serves, starting it if need be.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn awake(&self, user: &User) {
+        until("the sandbox serves", START_LIMIT, async || {
+            let reply = self.get("/echo").user(user).send().await;
+            match reply.status {
+                200 => Some(()),
+                503 => None,
+                _ => panic!("{} answered {}: {}", reply.backend(), reply.status, reply.text()),
+            }
+        })
+        .await;
+    }
+
+    /// The state of a user's sandbox, as the admin API tells it.
+    ///
+    /// # Panics
+    /// When it tells none.
+    pub async fn state(&self, user: &User) -> Value {
+        self.get(&user.path("/state")).admin().send().await.json(200)
+    }
+
+    /// Number of starts of a user's sandbox.
+    ///
+    /// # Panics
+    /// When the state has none.
+    pub async fn generation(&self, user: &User) -> u64 {
+        self.state(user).await["generation"].as_u64().expect("a number")
+    }
+
+    /// Waits until the state of a user's sandbox has this lifecycle, and answers with it.
+    ///
+    /// # Panics
+    /// When it does not come to that.
+    pub async fn lifecycle(&self, user: &User, lifecycle: &str, limit: Duration) -> Value {
+        until(&format!("the sandbox is {lifecycle}"), limit, async || {
+            let state = self.state(user).await;
+            (state["lifecycle"] == lifecycle).then_some(state)
+        })
+        .await
+    }
+}
