@@ -41,8 +41,15 @@ worker_is_fresh() {
   [[ $fingerprint == "$(<"$build/.fingerprint")" ]]
 }
 
-# compile_worker WORKER MODE (release | dev). Runs in the background.
+# compile_worker WORKER MODE (release | dev) FORCE (yes | no). Runs in the background.
 compile_worker() {
+  # One build of the workers at a time in the shared target folder: it also keeps what two clones produce apart. The lock belongs to
+  # the open file that the workers of one build share, so they do not wait for each other.
+  flock 7
+  if [[ $3 == no ]] && worker_is_fresh "$1" "$2"; then
+    echo 'another build has just made it'
+    return
+  fi
   local worker=$1 mode=$2 folder=$MOLT_ROOT/workers/$1 flags=() profile=release crate
   [[ $mode == release ]] || flags=(--dev) profile=debug
   (

@@ -39,7 +39,7 @@ export MOLT_NODE_TOOLS MOLT_NODE_MODULES MOLT_NODE MOLT_WRANGLER
 
 # The agent and the Node that runs it inside a sandbox.
 if [[ -f $MOLT_ROOT/images/sandbox/package-lock.json ]]; then
-  MOLT_OPENCLAW=$MOLT_CACHE/openclaw/$(content_hash "$MOLT_ROOT/images/sandbox/package.json" "$MOLT_ROOT/images/sandbox/package-lock.json")
+  MOLT_OPENCLAW=$MOLT_CACHE/openclaw/$(content_hash "$MOLT_ROOT"/images/sandbox/{package.json,package-lock.json,install})
   export MOLT_OPENCLAW
 else
   unset MOLT_OPENCLAW

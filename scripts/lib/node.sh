@@ -1,36 +1,44 @@
 # Tools and the agent from npm, each installed from a committed lock into a folder named by that lock's hash. Sourced.
 #
-# The locks name no registry, so npm asks the one that the machine is set to. Install scripts are not run, but for the agent's.
+# The locks name no registry, so npm asks the one that the machine is set to.
 
-# Runs in the background. npm_install SOURCE TARGET [npm options]: installs beside the target and renames, so that a folder is there
-# whole or not at all; a lock keeps two set-ups from doing it twice.
-npm_install() {
-  local source=$1 target=$2 temporary
-  shift 2
+# Runs in the background. fill_folder TARGET COMMAND…: the command, given a new folder as last argument, fills it; then it gets its
+# name, so that a folder is there whole or not at all. A lock keeps two set-ups from doing it twice.
+fill_folder() {
+  local target=$1 temporary=$1.installing
+  shift
   mkdir -p "${target%/*}"
   exec 9>"$MOLT_CACHE/locks/npm-${target##*/}"
   flock 9
   [[ ! -d $target ]] || return 0
-  temporary=$target.installing
   rm -rf "$temporary"
   mkdir -p "$temporary"
-  cp "$source/package.json" "$source/package-lock.json" "$temporary/"
-  (cd "$temporary" && npm ci --no-audit --no-fund --no-progress "$@")
+  "$@" "$temporary"
   mv "$temporary" "$target"
 }
 
-# setup_npm NAME SOURCE TARGET [npm options]
-setup_npm() {
-  local name=$1 started
+# No install scripts: what they would do (choose a platform's binary) is done by the paths in env.sh.
+install_node_tools() {
+  cp "$MOLT_ROOT/package.json" "$MOLT_ROOT/package-lock.json" "$1/"
+  (cd "$1" && npm ci --ignore-scripts --no-audit --no-fund --no-progress)
+  local program
+  for program in "node-linux-$MOLT_NPM_ARCH/bin/node" "@esbuild/linux-$MOLT_NPM_ARCH/bin/esbuild"; do
+    "$1/node_modules/$program" --version
+  done
+}
+
+# setup_folder NAME TARGET COMMAND…: says that the folder is there, or starts to fill it.
+setup_folder() {
+  local name=$1 target=$2 started
   started=$(now_ms)
-  shift
-  if [[ -d $2 ]]; then
-    step_done "$name" "$started" "$2"
+  shift 2
+  if [[ -d $target ]]; then
+    step_done "$name" "$started" "$target"
     return
   fi
   command -v npm >/dev/null || die 'npm is not on PATH' \
     'Install Node.js 20 or newer with npm (Debian: apt-get install --no-install-recommends nodejs npm); the pinned Node is fetched with it.'
-  steps_start "$name" npm_install "$@"
+  steps_start "$name" fill_folder "$target" "$@"
 }
 
 # Node's import looks for packages in node_modules folders upwards from a test, so the clone gets a link to the cache.

@@ -46,7 +46,7 @@ setup_rust() {
     return
   fi
   if command -v rustup >/dev/null; then
-    say "  rust               $RUST_PROBLEM; asking rustup for $want"
+    say "  rust                    $RUST_PROBLEM; asking rustup for $want"
     unset RUSTUP_TOOLCHAIN
     rm -f "$MOLT_CACHE/rust-toolchain-name"
     if timeout 600 rustup toolchain install "$want" --profile minimal --component rustfmt --component clippy --no-self-update \

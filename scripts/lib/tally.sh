@@ -51,7 +51,7 @@ count_failure() {
 # count_skip NAME WHY: aloud, so that nobody takes it for passed.
 count_skip() {
   SKIPPED=$((SKIPPED + 1))
-  printf '  %-18s SKIPPED: %s\n' "$1" "$2"
+  printf '  %-23s SKIPPED: %s\n' "$1" "$2"
 }
 
 ending() {

@@ -18,11 +18,18 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     pub(crate) fn new(stack: &'a Stack, method: &str, url: &str) -> Self {
         let verb = Method::from_bytes(method.as_bytes()).expect("a method");
-        Self { stack, builder: stack.http.request(verb, url), name: format!("{method} {url}") }
+        Self {
+            stack,
+            builder: stack.http.request(verb, url),
+            name: format!("{method} {url}"),
+        }
     }
 
     fn map(self, change: impl FnOnce(RequestBuilder) -> RequestBuilder) -> Self {
-        Self { builder: change(self.builder), ..self }
+        Self {
+            builder: change(self.builder),
+            ..self
+        }
     }
 
     /// Adds a header; one of the same name stays beside it.
@@ -55,7 +62,10 @@ impl<'a> Call<'a> {
 
     /// Asks for a page, as a browser that navigates does.
     pub fn browser(self) -> Self {
-        self.header("accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+        self.header(
+            "accept",
+            "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+        )
     }
 
     /// Sends a body.
@@ -73,7 +83,8 @@ impl<'a> Call<'a> {
         let mut url = reqwest::Url::parse("http://form").expect("a URL");
         url.query_pairs_mut().extend_pairs(fields);
         let body = url.query().unwrap_or_default().to_owned();
-        self.header("content-type", "application/x-www-form-urlencoded").body(body)
+        self.header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
     }
 
     /// Makes the call and reads the whole answer.
@@ -92,7 +103,10 @@ impl<'a> Call<'a> {
     /// When there is no answer.
     pub async fn open(self) -> Response {
         let name = self.name;
-        self.builder.send().await.unwrap_or_else(|error| panic!("{name}: no answer: {error:?}"))
+        self.builder
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("{name}: no answer: {error:?}"))
     }
 
     /// Makes the call; an answer or why there is none, for times at which either is right.

@@ -18,9 +18,16 @@ pub fn entries(file: &str) -> Vec<Vec<u8>> {
 }
 
 fn repeat(line: &str) -> String {
-    let Some((before, rest)) = line.split_once('{') else { return line.to_owned() };
-    let Some((inside, after)) = rest.split_once('}') else { return line.to_owned() };
-    match inside.rsplit_once('*').map(|(text, count)| (text, count.parse::<usize>())) {
+    let Some((before, rest)) = line.split_once('{') else {
+        return line.to_owned();
+    };
+    let Some((inside, after)) = rest.split_once('}') else {
+        return line.to_owned();
+    };
+    match inside
+        .rsplit_once('*')
+        .map(|(text, count)| (text, count.parse::<usize>()))
+    {
         Some((text, Ok(count))) => format!("{before}{}{}", text.repeat(count), repeat(after)),
         _ => format!("{before}{{{inside}}}{}", repeat(after)),
     }

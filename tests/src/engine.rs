@@ -39,8 +39,16 @@ impl Engine {
     /// # Errors
     /// When no client can be made.
     pub fn new(socket: Option<&Path>) -> reqwest::Result<Self> {
-        let client = |socket: &Path| reqwest::Client::builder().no_proxy().timeout(LIMIT).unix_socket(socket).build();
-        Ok(Self { http: socket.map(client).transpose()? })
+        let client = |socket: &Path| {
+            reqwest::Client::builder()
+                .no_proxy()
+                .timeout(LIMIT)
+                .unix_socket(socket)
+                .build()
+        };
+        Ok(Self {
+            http: socket.map(client).transpose()?,
+        })
     }
 
     /// Every container.
@@ -49,8 +57,17 @@ impl Engine {
     /// When there is no engine stand-in, or it does not answer.
     pub async fn containers(&self) -> Vec<Container> {
         let http = self.http.as_ref().expect("the stack runs with the engine stand-in");
-        let response = http.get("http://engine/molt/containers").send().await.expect("the engine answers");
-        let listed: Listed = response.error_for_status().expect("200").json().await.expect("a list of containers");
+        let response = http
+            .get("http://engine/molt/containers")
+            .send()
+            .await
+            .expect("the engine answers");
+        let listed: Listed = response
+            .error_for_status()
+            .expect("200")
+            .json()
+            .await
+            .expect("a list of containers");
         listed.containers
     }
 
@@ -60,9 +77,14 @@ impl Engine {
     /// See [`Engine::containers`].
     pub async fn running(&self, user: &User) -> Vec<i32> {
         let id = user.sandbox();
-        let apps = self.containers().await.into_iter().filter(|container| container.kind == "app");
+        let apps = self
+            .containers()
+            .await
+            .into_iter()
+            .filter(|container| container.kind == "app");
         let pids = apps.filter_map(|container| container.pid);
-        pids.filter(|pid| processes::variable(*pid, "MOLT_SANDBOX_ID").is_some_and(|own| own == id)).collect()
+        pids.filter(|pid| processes::variable(*pid, "MOLT_SANDBOX_ID").is_some_and(|own| own == id))
+            .collect()
     }
 
     /// The one running container of a user's sandbox.
@@ -71,7 +93,9 @@ impl Engine {
     /// When there is not exactly one.
     pub async fn only(&self, user: &User) -> i32 {
         let running = self.running(user).await;
-        let [pid] = running[..] else { panic!("not one container but {running:?}") };
+        let [pid] = running[..] else {
+            panic!("not one container but {running:?}")
+        };
         pid
     }
 

@@ -34,7 +34,10 @@ impl Stack {
     pub async fn exec_reaches(&self, accepted: &Value, state: &str) -> Value {
         until(&format!("the command is {state}"), LIMIT, async || {
             let status = self.exec_status(accepted).await;
-            assert!(status["state"] == state || status["completedAt"].is_null(), "it ended otherwise: {status}");
+            assert!(
+                status["state"] == state || status["completedAt"].is_null(),
+                "it ended otherwise: {status}"
+            );
             (status["state"] == state).then_some(status)
         })
         .await
@@ -52,6 +55,18 @@ impl Stack {
         .await
     }
 
+    /// Asks for an accepted command to be stopped.
+    ///
+    /// # Panics
+    /// When that is refused.
+    pub async fn cancel(&self, accepted: &Value) {
+        let url = accepted["pollUrl"]
+            .as_str()
+            .and_then(|url| url.strip_suffix("/status"))
+            .expect("pollUrl");
+        self.call("DELETE", url).admin().send().await.expect(202);
+    }
+
     /// Runs a command to its end.
     ///
     /// # Panics
@@ -67,7 +82,11 @@ impl Stack {
     /// When it does not.
     pub async fn sh(&self, user: &User, command: &str) -> String {
         let status = self.exec(user, &json!({"command": command})).await;
-        assert_eq!((&status["state"], &status["exitCode"]), (&json!("succeeded"), &json!(0)), "{command}: {status}");
+        assert_eq!(
+            (&status["state"], &status["exitCode"]),
+            (&json!("succeeded"), &json!(0)),
+            "{command}: {status}"
+        );
         status["stdout"].as_str().expect("text").to_owned()
     }
 }

@@ -28,7 +28,12 @@ impl Group {
     #[must_use]
     pub fn new(name: &'static str, flags: &'static [&'static str]) -> Arc<Self> {
         let runtime = Runtime::new().expect("threads");
-        Arc::new(Self { name, flags, runtime, stack: OnceCell::new() })
+        Arc::new(Self {
+            name,
+            flags,
+            runtime,
+            stack: OnceCell::new(),
+        })
     }
 
     async fn stack(&self) -> Result<Arc<Stack>, String> {
@@ -77,7 +82,11 @@ impl Group {
         let mut arguments = Arguments::from_args();
         arguments.test_threads = arguments.test_threads.or(Some(threads));
         let conclusion = libtest_mimic::run(&arguments, trials);
-        if self.wind_up(&conclusion) { conclusion.exit_code() } else { ExitCode::from(101) }
+        if self.wind_up(&conclusion) {
+            conclusion.exit_code()
+        } else {
+            ExitCode::from(101)
+        }
     }
 
     /// Stops the stack whatever happened. Whether that went as it should.

@@ -55,7 +55,12 @@ impl Launch {
             drop::<mpsc::Sender<()>>(closing);
         });
         let pid = start.recv().map_err(io::Error::other)??;
-        Ok(Self { pid: i32::try_from(pid).map_err(io::Error::other)?, log, exit, over: Mutex::new(over) })
+        Ok(Self {
+            pid: i32::try_from(pid).map_err(io::Error::other)?,
+            log,
+            exit,
+            over: Mutex::new(over),
+        })
     }
 
     /// How it ended; `None` while it runs.

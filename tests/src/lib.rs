@@ -4,6 +4,7 @@
 
 pub mod call;
 pub mod corpus;
+pub mod drill;
 pub mod engine;
 pub mod exec;
 pub mod harness;

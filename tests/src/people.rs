@@ -27,7 +27,9 @@ impl User {
     /// When the user id is none.
     #[must_use]
     pub fn sandbox(&self) -> String {
-        SandboxId::personal(UserId::parse(&self.id).expect("a user id")).as_str().to_owned()
+        SandboxId::personal(UserId::parse(&self.id).expect("a user id"))
+            .as_str()
+            .to_owned()
     }
 
     /// A path of the admin API about this user.
@@ -43,7 +45,10 @@ impl User {
 /// When the clock stands before that.
 #[must_use]
 pub fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .expect("a clock after 1970")
+        .as_secs()
 }
 
 impl Stack {
@@ -55,7 +60,11 @@ impl Stack {
     pub fn seeded(&self, name: &str) -> User {
         let user = self.ready.users.iter().find(|user| user.name == name);
         let user = user.unwrap_or_else(|| panic!("{name} is not in the ready file"));
-        User { id: user.id.clone(), name: user.name.clone(), token: user.token.clone() }
+        User {
+            id: user.id.clone(),
+            name: user.name.clone(),
+            token: user.token.clone(),
+        }
     }
 
     /// Somebody nobody has seen before, whose sandbox was never started.
@@ -67,10 +76,18 @@ impl Stack {
         let name = format!("new-{}", &id[..8]);
         let mut claims = self.claims(&id);
         claims["email"] = json!(format!("{name}@example.test"));
-        let user = User { id, name, token: self.sign(&claims) };
+        let user = User {
+            id,
+            name,
+            token: self.sign(&claims),
+        };
         // Sign-up happens with the first request; this one wakes nothing.
         let boot = self.get("/_molt/boot").user(&user).send().await.json(200);
-        assert_eq!((&boot["lifecycle"], &boot["generation"]), (&json!("stopped"), &json!(0)), "{boot}");
+        assert_eq!(
+            (&boot["lifecycle"], &boot["generation"]),
+            (&json!("stopped"), &json!(0)),
+            "{boot}"
+        );
         user
     }
 

@@ -28,8 +28,17 @@ impl Process {
             return None;
         }
         let command = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let command: String = String::from_utf8_lossy(&command).replace('\0', " ").chars().take(160).collect();
-        Some(Self { pid, parent: fields.get(1)?.parse().ok()?, started: fields.get(19)?.parse().ok()?, command })
+        let command: String = String::from_utf8_lossy(&command)
+            .replace('\0', " ")
+            .chars()
+            .take(1000)
+            .collect();
+        Some(Self {
+            pid,
+            parent: fields.get(1)?.parse().ok()?,
+            started: fields.get(19)?.parse().ok()?,
+            command,
+        })
     }
 
     /// Whether it is still there.
@@ -55,13 +64,19 @@ pub fn tree(root: i32) -> Vec<Process> {
     let mut members: HashSet<i32> = HashSet::from([root]);
     loop {
         let before = members.len();
-        let children = everything.iter().filter(|process| members.contains(&process.parent)).map(|process| process.pid);
+        let children = everything
+            .iter()
+            .filter(|process| members.contains(&process.parent))
+            .map(|process| process.pid);
         members.extend(children.collect::<Vec<_>>());
         if members.len() == before {
             break;
         }
     }
-    everything.into_iter().filter(|process| members.contains(&process.pid)).collect()
+    everything
+        .into_iter()
+        .filter(|process| members.contains(&process.pid))
+        .collect()
 }
 
 /// Processes that have `path` on their command line, in their environment or as working directory.
@@ -71,7 +86,10 @@ pub fn naming(path: &Path) -> Vec<Process> {
     let names = |process: &Process| {
         let file = |name: &str| fs::read(format!("/proc/{}/{name}", process.pid)).unwrap_or_default();
         let within = fs::read_link(format!("/proc/{}/cwd", process.pid)).is_ok_and(|cwd| cwd.starts_with(path));
-        within || [file("cmdline"), file("environ")].iter().any(|bytes| String::from_utf8_lossy(bytes).contains(&text))
+        within
+            || [file("cmdline"), file("environ")]
+                .iter()
+                .any(|bytes| String::from_utf8_lossy(bytes).contains(&text))
     };
     all().into_iter().filter(names).collect()
 }
@@ -81,6 +99,8 @@ pub fn naming(path: &Path) -> Vec<Process> {
 pub fn variable(pid: i32, name: &str) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let environment = String::from_utf8_lossy(&environment);
-    let value = environment.split('\0').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
+    let value = environment
+        .split('\0')
+        .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
     Some(value.to_owned())
 }

@@ -106,14 +106,19 @@ pub async fn exchange(stack: &Stack, head: &str, body: &[u8]) -> RawReply {
     } else {
         format!("Host: {}\r\n", stack.authority())
     };
-    raw.write(format!("{head}{host}Connection: close\r\n\r\n").as_bytes()).await;
+    raw.write(format!("{head}{host}Connection: close\r\n\r\n").as_bytes())
+        .await;
     raw.write(body).await;
     raw.finish().await
 }
 
 fn parse(bytes: Vec<u8>) -> RawReply {
     if bytes.is_empty() {
-        return RawReply { status: 0, headers: Vec::new(), rest: bytes };
+        return RawReply {
+            status: 0,
+            headers: Vec::new(),
+            rest: bytes,
+        };
     }
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
@@ -122,7 +127,10 @@ fn parse(bytes: Vec<u8>) -> RawReply {
         panic!("no HTTP answer ({parsed:?}): {:?}", String::from_utf8_lossy(&bytes));
     };
     let pair = |header: &httparse::Header<'_>| {
-        (header.name.to_ascii_lowercase(), String::from_utf8_lossy(header.value).into_owned())
+        (
+            header.name.to_ascii_lowercase(),
+            String::from_utf8_lossy(header.value).into_owned(),
+        )
     };
     RawReply {
         status: response.code.unwrap_or_default(),

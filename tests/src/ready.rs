@@ -61,7 +61,9 @@ impl Ready {
         let now = Self::read(&self.state_dir.join("ready.json"));
         let processes = now.map_or_else(|| self.processes.clone(), |ready| ready.processes);
         let found = processes.iter().find(|process| process.name == name);
-        found.unwrap_or_else(|| panic!("the stack has no {name}: {processes:?}")).pid
+        found
+            .unwrap_or_else(|| panic!("the stack has no {name}: {processes:?}"))
+            .pid
     }
 }
 
@@ -91,7 +93,10 @@ impl Secrets {
     /// Every secret text, for searching.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        let keys = self.identity_keys["keys"].as_object().into_iter().flat_map(|keys| keys.values());
+        let keys = self.identity_keys["keys"]
+            .as_object()
+            .into_iter()
+            .flat_map(|keys| keys.values());
         let keys = keys.filter_map(serde_json::Value::as_str).map(str::to_owned);
         keys.chain([self.user_tokens.clone(), self.admin.clone()]).collect()
     }

@@ -29,7 +29,11 @@ impl Reply {
     /// When it lacks a request id of ours or the name of who answered: each answer has both.
     pub async fn read(response: reqwest::Response) -> reqwest::Result<Self> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let reply = Self { status, headers, body: response.bytes().await? };
+        let reply = Self {
+            status,
+            headers,
+            body: response.bytes().await?,
+        };
         assert_signed(&reply.headers, status);
         Ok(reply)
     }
@@ -49,7 +53,11 @@ impl Reply {
     /// All values of a header, in order.
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect()
+        self.headers
+            .get_all(name)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .collect()
     }
 
     /// Id of the request.
@@ -78,7 +86,11 @@ impl Reply {
     pub fn json(&self, status: u16) -> Value {
         self.expect(status);
         let kind = self.header("content-type");
-        assert!(kind.starts_with("application/json"), "content type {kind:?} of {}", self.text());
+        assert!(
+            kind.starts_with("application/json"),
+            "content type {kind:?} of {}",
+            self.text()
+        );
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
@@ -102,7 +114,10 @@ impl Reply {
         assert_eq!(body["type"], "about:blank", "{body}");
         assert_eq!(body["requestId"], self.request_id(), "{body}");
         for field in ["title", "detail", "error"] {
-            assert!(body[field].as_str().is_some_and(|text| !text.is_empty()), "{field} is missing in {body}");
+            assert!(
+                body[field].as_str().is_some_and(|text| !text.is_empty()),
+                "{field} is missing in {body}"
+            );
         }
         body
     }
@@ -122,7 +137,12 @@ impl Reply {
 /// # Panics
 /// When it does not.
 pub fn assert_signed(headers: &HeaderMap, status: u16) {
-    let value = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let value = |name: &str| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
     let id = value("x-request-id");
     let digits = id.strip_prefix("req_").unwrap_or_default();
     let ours = digits.len() == 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());

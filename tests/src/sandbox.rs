@@ -18,7 +18,9 @@ impl Seen {
     #[must_use]
     pub fn all(&self, name: &str) -> Vec<&str> {
         let headers = self.0["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let named = headers.iter().filter(|pair| pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case(name)));
+        let named = headers
+            .iter()
+            .filter(|pair| pair[0].as_str().is_some_and(|key| key.eq_ignore_ascii_case(name)));
         named.filter_map(|pair| pair[1].as_str()).collect()
     }
 
@@ -37,7 +39,10 @@ impl Seen {
     #[must_use]
     pub fn names(&self) -> Vec<String> {
         let headers = self.0["headers"].as_array().map(Vec::as_slice).unwrap_or_default();
-        headers.iter().filter_map(|pair| pair[0].as_str().map(str::to_ascii_lowercase)).collect()
+        headers
+            .iter()
+            .filter_map(|pair| pair[0].as_str().map(str::to_ascii_lowercase))
+            .collect()
     }
 }
 

@@ -68,7 +68,9 @@ impl Handshake {
     /// When it is none.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::from_bytes(name.as_bytes()).expect("a header name");
-        self.request.headers_mut().append(name, HeaderValue::from_str(value).expect("a header value"));
+        self.request
+            .headers_mut()
+            .append(name, HeaderValue::from_str(value).expect("a header value"));
         self
     }
 
@@ -86,7 +88,12 @@ impl Handshake {
     /// When the connection fails.
     pub async fn attempt(self) -> Result<(WebSocketStream<TcpStream>, Response<()>), Response<Vec<u8>>> {
         let connection = TcpStream::connect(&self.authority).await.expect("the router listens");
-        let shaken = wait::within("the handshake is answered", LIMIT, client_async(self.request, connection)).await;
+        let shaken = wait::within(
+            "the handshake is answered",
+            LIMIT,
+            client_async(self.request, connection),
+        )
+        .await;
         match shaken {
             Ok((stream, response)) => {
                 let (parts, _) = response.into_parts();
@@ -104,10 +111,17 @@ impl Handshake {
     pub async fn open(self) -> Socket {
         let (stream, response) = match self.attempt().await {
             Ok(open) => open,
-            Err(refused) => panic!("refused: {} {}", refused.status(), String::from_utf8_lossy(refused.body())),
+            Err(refused) => panic!(
+                "refused: {} {}",
+                refused.status(),
+                String::from_utf8_lossy(refused.body())
+            ),
         };
         reply::assert_signed(response.headers(), response.status().as_u16());
-        let mut socket = Socket { stream, challenge: Value::Null };
+        let mut socket = Socket {
+            stream,
+            challenge: Value::Null,
+        };
         let first = socket.next().await;
         socket.challenge = serde_json::from_str(first.to_text().expect("text")).expect("JSON");
         assert_eq!(socket.challenge["event"], "connect.challenge", "{}", socket.challenge);
@@ -158,7 +172,9 @@ impl Socket {
     pub async fn echoes_bytes(&mut self, bytes: Bytes) {
         self.send(Message::Binary(bytes.clone())).await;
         let back = self.next().await;
-        let Message::Binary(back) = back else { panic!("not binary: {back:?}") };
+        let Message::Binary(back) = back else {
+            panic!("not binary: {back:?}")
+        };
         assert!(back == bytes, "{} bytes came back of {}", back.len(), bytes.len());
     }
 
@@ -178,7 +194,10 @@ impl Socket {
     /// # Panics
     /// When none comes.
     pub async fn close(&mut self, code: u16, reason: &str) -> (u16, String) {
-        let frame = CloseFrame { code: CloseCode::from(code), reason: reason.to_owned().into() };
+        let frame = CloseFrame {
+            code: CloseCode::from(code),
+            reason: reason.to_owned().into(),
+        };
         self.stream.close(Some(frame)).await.expect("the socket is open");
         self.closed().await
     }

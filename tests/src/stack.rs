@@ -15,6 +15,8 @@ use tempfile::TempDir;
 
 /// Variable with the ready file of a stack that is up already.
 pub const VARIABLE: &str = "MOLT_E2E_STACK";
+/// Variable that, set to anything, has the stack take the workers and tools as they were built last.
+pub const NO_BUILD: &str = "MOLT_E2E_NO_BUILD";
 /// The first start of a clone builds everything.
 const START_LIMIT: Duration = Duration::from_secs(900);
 /// From TERM to the end. The stack itself gives sandboxes 30 s and each program 15 s.
@@ -93,11 +95,28 @@ impl Stack {
         let folder = state.path();
         let failed = |error| StackError::Io(folder.to_owned(), error);
         let ready_file = folder.join("e2e-ready.json");
+        // One that was killed leaves its own behind.
+        match std::fs::remove_file(&ready_file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
+            _ => {}
+        }
         let own = ["--port", "0", "--agent", "echo", "--limits", "test", "--no-open"];
+        let build = std::env::var_os(NO_BUILD).map(|_| "--no-build");
         let text = |path: &Path| path.to_string_lossy().into_owned();
-        let paths = ["--state-dir".to_owned(), text(&folder.join("s")), "--ready-file".to_owned(), text(&ready_file)];
-        let arguments: Vec<String> =
-            own.iter().chain(flags).map(|flag| (*flag).to_owned()).chain(paths).collect();
+        let paths = [
+            "--state-dir".to_owned(),
+            text(&folder.join("s")),
+            "--ready-file".to_owned(),
+            text(&ready_file),
+        ];
+        let arguments: Vec<String> = own
+            .iter()
+            .chain(flags)
+            .copied()
+            .chain(build)
+            .map(str::to_owned)
+            .chain(paths)
+            .collect();
         let launch = Launch::start(&arguments, folder.join("dev.log")).map_err(failed)?;
         let outcome = try_until("the stack is ready", START_LIMIT, async || match launch.ended() {
             Some(status) => Some(Err(status)),
@@ -132,29 +151,32 @@ impl Stack {
             .timeout(Duration::from_secs(100))
             .build()?;
         let engine = Engine::new(ready.engine_socket.as_deref())?;
-        Ok(Self { ready, secrets, engine, http, launch, state })
+        Ok(Self {
+            ready,
+            secrets,
+            engine,
+            http,
+            launch,
+            state,
+        })
     }
 
     /// A call to the first router; `path` begins with a slash and may have a query.
-    #[must_use]
     pub fn call(&self, method: &str, path: &str) -> Call<'_> {
         self.call_at(&self.ready.url, method, path)
     }
 
     /// A call to one of several routers.
-    #[must_use]
     pub fn call_at(&self, url: &str, method: &str, path: &str) -> Call<'_> {
         Call::new(self, method, &format!("{url}{path}"))
     }
 
     /// `GET` at the first router.
-    #[must_use]
     pub fn get(&self, path: &str) -> Call<'_> {
         self.call("GET", path)
     }
 
     /// `POST` at the first router.
-    #[must_use]
     pub fn post(&self, path: &str) -> Call<'_> {
         self.call("POST", path)
     }
@@ -189,7 +211,10 @@ impl Stack {
 
     async fn end_by(&self, signal: Signal) -> Stopped {
         let (Some(launch), Some(state)) = (&self.launch, &self.state) else {
-            return Stopped { status: None, left: Vec::new() };
+            return Stopped {
+                status: None,
+                left: Vec::new(),
+            };
         };
         let members = self.processes();
         Launch::signal(self.ready.pid, signal);
@@ -197,10 +222,16 @@ impl Stack {
         let status = in_time.await.ok();
         let leftover = || {
             let mut left: Vec<Process> = members.iter().filter(|process| process.lives()).cloned().collect();
-            left.extend(processes::naming(state.path()).into_iter().filter(|process| !members.contains(process)));
+            left.extend(
+                processes::naming(state.path())
+                    .into_iter()
+                    .filter(|process| !members.contains(process)),
+            );
             left
         };
-        let none = try_until("no process is left", LEAK_LIMIT, async || leftover().is_empty().then_some(()));
+        let none = try_until("no process is left", LEAK_LIMIT, async || {
+            leftover().is_empty().then_some(())
+        });
         let left = if none.await.is_ok() { Vec::new() } else { leftover() };
         for process in &left {
             Launch::signal(process.pid, Signal::SIGKILL);
@@ -212,7 +243,10 @@ impl Stack {
     pub fn keep_logs(&self, name: &str) {
         let target = root().join("build/logs").join(format!("e2e-{name}"));
         let mut logs: Vec<PathBuf> = self.launch.iter().map(|launch| launch.log.clone()).collect();
-        let entries = std::fs::read_dir(self.ready.state_dir.join("logs")).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(self.ready.state_dir.join("logs"))
+            .into_iter()
+            .flatten()
+            .flatten();
         logs.extend(entries.map(|entry| entry.path()).filter(|path| path.is_file()));
         if self.launch.is_none() || std::fs::create_dir_all(&target).is_err() {
             return;

@@ -17,18 +17,17 @@ pub struct TimedOut {
 ///
 /// # Errors
 /// [`TimedOut`] when there is none after `limit`.
-pub async fn try_until<T>(
-    what: &str,
-    limit: Duration,
-    mut ask: impl AsyncFnMut() -> Option<T>,
-) -> Result<T, TimedOut> {
+pub async fn try_until<T>(what: &str, limit: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> Result<T, TimedOut> {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return Ok(answer);
         }
         if begun.elapsed() >= limit {
-            return Err(TimedOut { what: what.to_owned(), waited: limit });
+            return Err(TimedOut {
+                what: what.to_owned(),
+                waited: limit,
+            });
         }
         tokio::time::sleep(POLL).await;
     }
@@ -39,7 +38,9 @@ pub async fn try_until<T>(
 /// # Panics
 /// When there is no answer after `limit`.
 pub async fn until<T>(what: &str, limit: Duration, ask: impl AsyncFnMut() -> Option<T>) -> T {
-    try_until(what, limit, ask).await.unwrap_or_else(|late| panic!("{late}"))
+    try_until(what, limit, ask)
+        .await
+        .unwrap_or_else(|late| panic!("{late}"))
 }
 
 /// Waits for something that happens by itself.

@@ -171,7 +171,8 @@ pub struct ExecReport {
 /// Body of every error of the control API.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlError {
-    /// Stable code: `unauthorized`, `not_found`, `invalid_request`, `too_large`, `stopping`.
+    /// Stable code: `unauthorized`, `not_found`, `method_not_allowed`, `invalid_request`, `too_large`, `conflict` (409: the id was used for
+    /// another request), `busy` (429: too many commands at the same time), `stopping` (503), `internal` (500: the journal failed).
     pub code: String,
     /// For people; names the field for `invalid_request`.
     pub error: String,

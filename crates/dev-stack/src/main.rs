@@ -47,7 +47,10 @@ fn up(args: UpArgs) -> ExitCode {
     };
     match runtime.block_on(stack::up(args, terminal.clone())) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(_) => ExitCode::FAILURE,
+        Err(error) => {
+            terminal.warn(&error.to_string());
+            ExitCode::FAILURE
+        }
     }
 }
 

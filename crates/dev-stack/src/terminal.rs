@@ -39,7 +39,7 @@ impl Terminal {
     /// A step that ended, with the seconds it took.
     pub fn step(&self, name: &str, started: Instant, text: &str) {
         self.say(&format!(
-            "  {name:<18} {text} ({:.1} s)",
+            "  {name:<23} {text} ({:.1} s)",
             started.elapsed().as_secs_f64()
         ));
     }

@@ -64,6 +64,9 @@ pub struct ServeArgs {
     /// JSON file that says what to run for which image.
     #[arg(long, value_name = "FILE")]
     pub images: PathBuf,
+    /// Seconds that containers have to end after TERM when the engine ends; then they are killed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub grace: u64,
     /// Lets every sandbox reach IP:PORT of the host's network as NAME, at the same port. May be repeated.
     #[arg(long, value_name = "NAME=IP:PORT")]
     pub allow_host: Vec<AllowHost>,

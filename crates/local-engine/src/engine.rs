@@ -18,9 +18,6 @@ use crate::logs;
 use crate::netns::NetworkNamespace;
 use crate::run_dir::RunDir;
 
-/// How long containers may take to end when the engine does.
-const GRACE: Duration = Duration::from_secs(10);
-
 /// Everything that containers share.
 #[derive(Debug)]
 pub struct Engine {
@@ -78,9 +75,6 @@ impl Engine {
             stopping: AtomicBool::new(false),
             run_dir,
         };
-        if let Some(warning) = engine.identity.warning() {
-            tracing::warn!("{warning}");
-        }
         if let Err(error) = engine.cgroups.try_out() {
             tracing::warn!(%error, "control groups cannot be made here");
         }
@@ -92,9 +86,10 @@ impl Engine {
             );
         }
         // What a sandbox will need is tried once now, so that a machine that lacks it says so at the start.
-        let trial = NetworkNamespace::open(&engine.spawner, &engine.identity, &engine.program)
-            .await
-            .map_err(SetUpError::Namespaces)?;
+        let trial = engine.try_network().await?;
+        if let Some(warning) = engine.identity.warning() {
+            tracing::warn!("{warning}");
+        }
         if let Some(reason) = &trial.no_way_out {
             tracing::warn!(
                 reason,
@@ -108,6 +103,19 @@ impl Engine {
         }
         logs::prune(&engine.run_dir.logs());
         Ok(Arc::new(engine))
+    }
+
+    /// Makes a network as for a sandbox. Falls back to a single id where subordinate ones turn out not to work.
+    async fn try_network(&mut self) -> Result<crate::netns::Opened, SetUpError> {
+        match NetworkNamespace::open(&self.spawner, &self.identity, &self.program).await {
+            Err(error) if matches!(self.identity, Identity::Subordinate { .. }) => {
+                tracing::warn!(%error, "subordinate ids cannot be used here");
+                self.identity = Identity::Single;
+                let second = NetworkNamespace::open(&self.spawner, &self.identity, &self.program).await;
+                second.map_err(SetUpError::Namespaces)
+            }
+            outcome => outcome.map_err(SetUpError::Namespaces),
+        }
     }
 
     async fn sweep_files(&self, network: &NetworkNamespace) -> io::Result<usize> {
@@ -155,8 +163,8 @@ impl Engine {
         self.stopping.load(Ordering::SeqCst)
     }
 
-    /// Ends and removes all containers: programs first, with time to end well unless `hurry` comes, then networks.
-    pub async fn shut_down(&self, hurry: impl Future<Output = ()>) {
+    /// Ends and removes all containers: programs first, with `grace` to end well unless `hurry` comes, then networks.
+    pub async fn shut_down(&self, grace: Duration, hurry: impl Future<Output = ()>) {
         self.stopping.store(true, Ordering::SeqCst);
         let (apps, sidecars): (Vec<_>, Vec<_>) = self
             .containers
@@ -164,7 +172,7 @@ impl Engine {
             .into_iter()
             .partition(|container| matches!(container.kind, Kind::App(_)));
         let ending = all(apps.iter().map(|app| async {
-            drop(self.stop(app, GRACE).await);
+            drop(self.stop(app, grace).await);
         }));
         tokio::select! {
             () = ending => {}

@@ -68,7 +68,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
             _ = int.recv() => {}
         }
     };
-    engine.shut_down(hurry).await;
+    engine.shut_down(Duration::from_secs(args.grace), hurry).await;
     server.abort();
     tracing::info!("stopped");
     Ok(())

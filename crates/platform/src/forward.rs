@@ -1,6 +1,6 @@
 //! Forwarding without touching a byte: the runtime carries body and WebSocket, wasm only decides about headers.
 
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, Request, RequestInit, Response};
 use worker::{Env, Fetcher, Result, Stub};
@@ -98,4 +98,21 @@ pub fn header(request: &Request, name: &str) -> Option<String> {
 /// When the body breaks off or was read before.
 pub async fn text(request: &Request) -> Result<String> {
     Ok(JsFuture::from(request.text()?).await?.as_string().unwrap_or_default())
+}
+
+/// What the client itself accepts as encoding; `identity` when it named none. The edge replaces the header by its own and keeps the
+/// client's in `request.cf`; without this, somebody who asked for nothing would be answered in Brotli.
+#[must_use]
+pub fn client_encoding(request: &Request) -> String {
+    let cf = js_sys::Reflect::get(request, &JsValue::from_str("cf"))
+        .ok()
+        .filter(JsValue::is_object);
+    let own = cf.and_then(|cf| {
+        js_sys::Reflect::get(&cf, &JsValue::from_str("clientAcceptEncoding"))
+            .ok()?
+            .as_string()
+    });
+    own.or_else(|| header(request, "accept-encoding"))
+        .filter(|text| !text.is_empty())
+        .unwrap_or_else(|| "identity".into())
 }

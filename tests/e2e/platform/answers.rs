@@ -11,14 +11,21 @@ pub fn is_time(text: &str) -> bool {
     let pattern = Millis(0).iso();
     text.len() == pattern.len()
         && text.bytes().zip(pattern.bytes()).all(|(byte, example)| {
-            if example.is_ascii_digit() { byte.is_ascii_digit() } else { byte == example }
+            if example.is_ascii_digit() {
+                byte.is_ascii_digit()
+            } else {
+                byte == example
+            }
         })
 }
 
 pub async fn health_says_that_the_router_is_well(stack: Arc<Stack>) {
     let reply = stack.get("/health").send().await;
     let body = reply.json(200);
-    assert_eq!((&body["status"], &body["service"]), (&json!("healthy"), &json!("edge-router")));
+    assert_eq!(
+        (&body["status"], &body["service"]),
+        (&json!("healthy"), &json!("edge-router"))
+    );
     assert!(is_time(body["timestamp"].as_str().unwrap_or_default()), "{body}");
     assert_eq!(reply.backend(), "router");
     let head = stack.call("HEAD", "/health").send().await;
@@ -54,7 +61,11 @@ pub async fn every_answer_has_an_id_of_ours_and_its_backend(stack: Arc<Stack>) {
     for (call, backend, status) in calls {
         let reply = call.header("x-request-id", foreign).send().await;
         assert_eq!((reply.backend(), reply.status), (backend, status), "{}", reply.text());
-        assert!(seen.insert(reply.request_id().to_owned()), "{} is not new", reply.request_id());
+        assert!(
+            seen.insert(reply.request_id().to_owned()),
+            "{} is not new",
+            reply.request_id()
+        );
     }
 }
 
@@ -62,7 +73,14 @@ pub async fn a_socket_answer_has_them_too(stack: Arc<Stack>) {
     let ada = stack.seeded("Ada");
     stack.awake(&ada).await;
     let handshake = stack.handshake("/").user(&ada).header("x-request-id", "mine");
-    let Ok((_, response)) = handshake.attempt().await else { panic!("refused") };
+    let Ok((_, response)) = handshake.attempt().await else {
+        panic!("refused")
+    };
     assert_eq!(response.headers()["x-molt-backend"], "container-gateway");
-    assert!(response.headers()["x-request-id"].to_str().expect("text").starts_with("req_"));
+    assert!(
+        response.headers()["x-request-id"]
+            .to_str()
+            .expect("text")
+            .starts_with("req_")
+    );
 }

@@ -10,12 +10,21 @@ pub async fn a_browser_sees_the_start_and_then_its_agent(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     let page = stack.get("/").session(&user).browser().send().await;
     page.expect(503);
-    assert_eq!((page.header("retry-after"), page.header("cache-control")), ("1", "no-store"));
+    assert_eq!(
+        (page.header("retry-after"), page.header("cache-control")),
+        ("1", "no-store")
+    );
     assert!(page.header("content-type").starts_with("text/html"));
     let html = page.text();
-    assert!(html.contains("Opening your sandbox") && html.contains("id=\"phase\""), "{html}");
+    assert!(
+        html.contains("Opening your sandbox") && html.contains("id=\"phase\""),
+        "{html}"
+    );
     assert_eq!(html.matches("<script").count(), 1, "{html}");
-    assert!(html.contains("<script src=\"/_molt/assets/boot.js\" defer></script>"), "{html}");
+    assert!(
+        html.contains("<script src=\"/_molt/assets/boot.js\" defer></script>"),
+        "{html}"
+    );
     assert!(page.header("content-security-policy").contains("script-src 'self'"));
     let script = stack.get("/_molt/assets/boot.js").send().await;
     assert!(script.expect(200).header("content-type").starts_with("text/javascript"));
@@ -27,9 +36,19 @@ pub async fn a_browser_sees_the_start_and_then_its_agent(stack: Arc<Stack>) {
         (lifecycle == "running").then_some(boot)
     })
     .await;
-    assert_eq!((boot["generation"].as_u64(), boot["phase"].as_str()), (Some(1), Some("ready")), "{boot}");
+    assert_eq!(
+        (boot["generation"].as_u64(), boot["phase"].as_str()),
+        (Some(1), Some("ready")),
+        "{boot}"
+    );
     let page = stack.get("/").session(&user).browser().send().await;
-    assert!(page.expect(200).text().contains(&format!("<b id=\"user\">{}</b>", user.id)), "{}", page.text());
+    assert!(
+        page.expect(200)
+            .text()
+            .contains(&format!("<b id=\"user\">{}</b>", user.id)),
+        "{}",
+        page.text()
+    );
 }
 
 pub async fn a_program_is_held_until_the_agent_answers(stack: Arc<Stack>) {
@@ -43,7 +62,11 @@ pub async fn asking_how_far_a_start_is_starts_nothing(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     for _ in 0..3 {
         let boot = stack.get("/_molt/boot").user(&user).send().await.json(200);
-        assert_eq!((boot["lifecycle"].as_str(), boot["generation"].as_u64()), (Some("stopped"), Some(0)), "{boot}");
+        assert_eq!(
+            (boot["lifecycle"].as_str(), boot["generation"].as_u64()),
+            (Some("stopped"), Some(0)),
+            "{boot}"
+        );
     }
     assert!(stack.engine.running(&user).await.is_empty());
 }

@@ -25,13 +25,21 @@ pub async fn without_a_token_a_program_gets_401(stack: Arc<Stack>) {
 }
 
 pub async fn without_a_token_a_browser_goes_to_the_login(stack: Arc<Stack>) {
-    for (path, next) in [("/", "%2F"), ("/chat/a%20b?x=1&y=%26", "%2Fchat%2Fa%2520b%3Fx%3D1%26y%3D%2526")] {
+    for (path, next) in [
+        ("/", "%2F"),
+        ("/chat/a%20b?x=1&y=%26", "%2Fchat%2Fa%2520b%3Fx%3D1%26y%3D%2526"),
+    ] {
         let reply = stack.get(path).browser().send().await;
         reply.expect(302);
         assert_eq!(reply.header("location"), format!("/login?next={next}"));
         assert_eq!(reply.header("cache-control"), "no-store");
     }
-    let stale = stack.get("/").browser().header("cookie", "sb-access-token=a.b.c").send().await;
+    let stale = stack
+        .get("/")
+        .browser()
+        .header("cookie", "sb-access-token=a.b.c")
+        .send()
+        .await;
     assert_eq!(stale.expect(302).header("location"), "/login?next=%2F");
 }
 
@@ -58,14 +66,20 @@ pub async fn bad_tokens_are_all_refused_alike(stack: Arc<Stack>) {
         ("no user id", with("sub", json!("ada"))),
         ("nobody", with("sub", json!("00000000-0000-0000-0000-000000000000"))),
         ("other secret", sign_with(&good, Algorithm::HS256, other)),
-        ("other algorithm", sign_with(&good, Algorithm::HS512, &stack.secrets.user_tokens)),
+        (
+            "other algorithm",
+            sign_with(&good, Algorithm::HS512, &stack.secrets.user_tokens),
+        ),
         ("unsigned", unsigned(&none, &good)),
         ("unsigned, capitals", unsigned(&json!({"alg": "NONE"}), &good)),
         ("signature cut off", format!("{body}.")),
         ("the admin secret", stack.ready.admin_secret.clone()),
     ];
     // The claims themselves are good, so each refusal is for the one thing that was changed.
-    assert_eq!(stack.get("/_molt/boot").bearer(&stack.sign(&good)).send().await.status, 200);
+    assert_eq!(
+        stack.get("/_molt/boot").bearer(&stack.sign(&good)).send().await.status,
+        200
+    );
     for (what, token) in tokens {
         let reply = stack.get("/_molt/boot").bearer(&token).send().await;
         assert_eq!(reply.status, 401, "{what}");
@@ -73,7 +87,11 @@ pub async fn bad_tokens_are_all_refused_alike(stack: Arc<Stack>) {
         let cookie = format!("sb-access-token={token}");
         assert_refused(&stack.get("/_molt/boot").header("cookie", &cookie).send().await);
         let browser = stack.get("/").browser().header("cookie", &cookie).send().await;
-        assert_eq!((browser.status, browser.header("location")), (302, "/login?next=%2F"), "{what}");
+        assert_eq!(
+            (browser.status, browser.header("location")),
+            (302, "/login?next=%2F"),
+            "{what}"
+        );
     }
 }
 
@@ -84,8 +102,12 @@ pub async fn cookie_and_bearer_both_open(stack: Arc<Stack>) {
     for call in [
         stack.get("/").user(&ada),
         stack.get("/").session(&ada),
-        stack.get("/").header("cookie", &format!("a=b; __Host-molt-session={}; c=d", ada.token)),
-        stack.get("/").header("authorization", &format!("bearer  {}", ada.token)),
+        stack
+            .get("/")
+            .header("cookie", &format!("a=b; __Host-molt-session={}; c=d", ada.token)),
+        stack
+            .get("/")
+            .header("authorization", &format!("bearer  {}", ada.token)),
     ] {
         let reply = call.send().await;
         assert!(reply.expect(200).text().contains(&page), "{}", reply.text());
@@ -118,10 +140,25 @@ pub async fn a_foreign_page_cannot_use_the_cookie_to_change_anything(stack: Arc<
     stack.awake(&ada).await;
     let foreign = "https://evil.example";
     let post = || stack.post("/echo").session(&ada).body("x");
-    post().header("origin", foreign).send().await.problem(403, "foreign_origin");
-    post().header("origin", "null").send().await.problem(403, "foreign_origin");
+    post()
+        .header("origin", foreign)
+        .send()
+        .await
+        .problem(403, "foreign_origin");
+    post()
+        .header("origin", "null")
+        .send()
+        .await
+        .problem(403, "foreign_origin");
     post().header("origin", &stack.ready.url).send().await.expect(200);
     post().send().await.expect(200);
     // No browser sends this header by itself, so whoever can has the token anyway.
-    stack.post("/echo").user(&ada).header("origin", foreign).body("x").send().await.expect(200);
+    stack
+        .post("/echo")
+        .user(&ada)
+        .header("origin", foreign)
+        .body("x")
+        .send()
+        .await
+        .expect(200);
 }

@@ -1,1 +1,17 @@
-fn main() {}
+//! Stacks that are stopped, killed and started again. Each test has its own.
+
+mod kill;
+mod restart;
+
+use e2e_tests::harness::Group;
+use e2e_tests::trials;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let group = Group::new("restart", &[]);
+    let trials = trials! { group, alone;
+        restart { what_was_done_is_still_there_after_a_restart, a_stop_leaves_no_process, a_second_stack_on_one_state_is_refused }
+        kill { a_killed_supervisor_leaves_no_process, a_killed_runtime_comes_back }
+    };
+    group.run(2, trials)
+}

@@ -8,7 +8,7 @@ use molt_common::identity;
 use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
 use molt_common::{control, id, redaction};
-use molt_platform::forward::{Outgoing, header};
+use molt_platform::forward::{Outgoing, client_encoding, header};
 use molt_platform::{entropy, log, respond, settings};
 use serde_json::json;
 use url::Url;
@@ -134,7 +134,6 @@ async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Respons
         .as_deref()
         .and_then(access::foreign_cookies);
     let client = header(call.request, "cf-connecting-ip");
-    let encoding = header(call.request, "accept-encoding");
     outgoing.strip(access::is_stripped)?;
     match cookies {
         Some(cookies) => outgoing.set("cookie", &cookies)?,

@@ -120,11 +120,24 @@ impl Lines {
             let room = LINE_LIMIT.saturating_sub(self.unfinished.len());
             self.unfinished.extend(piece.iter().take(room));
             if pieces.peek().is_some() {
-                each(String::from_utf8_lossy(&self.unfinished).trim_end());
+                each(without_colours(&String::from_utf8_lossy(&self.unfinished)).trim_end());
                 self.unfinished.clear();
             }
         }
     }
+}
+
+/// Takes out terminal sequences of the form `ESC [ … letter`: wrangler colours its errors whatever it is told.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split("\u{1b}[");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let parameters = part
+            .find(|c: char| !c.is_ascii_digit() && c != ';')
+            .unwrap_or(part.len());
+        plain.push_str(part.get(parameters + 1..).unwrap_or_default());
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -150,6 +163,16 @@ mod tests {
         }
         lines.feed(b"\nnext\n", &mut |line| lengths.push(line.len()));
         assert_eq!(lengths, [LINE_LIMIT, 4]);
+    }
+
+    #[test]
+    fn colours_are_taken_out_before_a_line_is_judged() {
+        let mut lines = Lines::default();
+        let mut seen = Vec::new();
+        let coloured = "\u{1b}[31m\u{2718} \u{1b}[41;31m[\u{1b}[41;97mERROR\u{1b}[41;31m]\u{1b}[0m no [x] é\u{1b}[1\n";
+        lines.feed(coloured.as_bytes(), &mut |line| seen.push(line.to_owned()));
+        assert_eq!(seen, ["\u{2718} [ERROR] no [x] é"]);
+        assert!(matters(&seen[0]));
     }
 
     #[test]

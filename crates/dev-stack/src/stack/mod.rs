@@ -124,7 +124,6 @@ pub async fn up(args: UpArgs, terminal: Terminal) -> Result<(), StackError> {
         () = stop.requested() => Ok(()),
     };
     if let Err(error) = &outcome {
-        stack.terminal.warn(&error.to_string());
         stack.show_logs(error);
     }
     let left = stack.shut_down(stop).await;

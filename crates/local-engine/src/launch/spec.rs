@@ -257,7 +257,7 @@ mod tests {
         ));
         assert_eq!(
             args.iter().filter(|arg| *arg == "--cap-add").count(),
-            CAPABILITIES.len()
+            CAPABILITIES.len() + 1
         );
     }
 }

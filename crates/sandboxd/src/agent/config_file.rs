@@ -15,7 +15,7 @@ use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
 use super::config;
-use crate::process::confine::{Confinement, Ids, confine};
+use crate::process::confine::{Confinement, confine};
 use crate::process::hardening;
 use crate::settings::Settings;
 
@@ -58,7 +58,6 @@ pub async fn write(settings: &Settings) -> io::Result<Outcome> {
         locked: config::locked(&settings.owner, &settings.public_origins, layout.agent_port),
         defaults: config::defaults(),
     };
-    let ids = Ids::when_root(layout.agent_uid, layout.agent_gid);
     let mut command = Command::new(std::env::current_exe()?);
     command
         .arg("write-agent-config")
@@ -68,11 +67,7 @@ pub async fn write(settings: &Settings) -> io::Result<Outcome> {
         .stderr(Stdio::inherit());
     confine(
         &mut command,
-        &Confinement {
-            ids,
-            cwd: layout.home.clone(),
-            oom_score_adj: 0,
-        },
+        &Confinement::of_agent_user(layout, layout.home.clone(), 0),
     )?;
     // The process ends when the thread that started it ends; `kill_on_drop` covers the time-out.
     let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;

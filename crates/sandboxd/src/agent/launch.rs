@@ -1,15 +1,12 @@
 //! How the agent of each kind is started.
 
 use std::io;
-use std::time::Duration;
 
-use crate::process::confine::{Confinement, Ids};
+use crate::process::confine::Confinement;
 use crate::process::environment;
 use crate::settings::{AgentKind, Settings};
 use crate::shim::{AgentSpec, Launch};
 
-/// Between TERM and KILL. Its own drain can take minutes; a platform that stops a sandbox does not wait that long.
-pub const STOP_GRACE: Duration = Duration::from_secs(20);
 /// Above the supervisor's 0, below a command's: when memory is short a command goes first, then the agent.
 const OOM_SCORE_ADJ: u16 = 300;
 /// Exact entry point of the package; its `bin` entry names the same file.
@@ -42,20 +39,16 @@ pub fn agent_spec(settings: &Settings) -> io::Result<AgentSpec> {
             (text(std::env::current_exe()?), args.map(str::to_owned).to_vec())
         }
     };
-    let ids = Ids::when_root(layout.agent_uid, layout.agent_gid);
+    let confinement = Confinement::of_agent_user(layout, layout.home.clone(), OOM_SCORE_ADJ);
     let state = layout.state_dir.join("agent");
     Ok(AgentSpec {
         launch: Launch {
             program,
             args,
             env,
-            confinement: Confinement {
-                ids,
-                cwd: layout.home.clone(),
-                oom_score_adj: OOM_SCORE_ADJ,
-            },
+            confinement,
         },
-        stop_grace_ms: STOP_GRACE.as_millis().try_into().unwrap_or(u64::MAX),
+        stop_grace_ms: layout.agent_stop_grace_ms,
         log_path: state.join("agent.log"),
         result_path: state.join("result.json"),
     })

@@ -1,5 +1,6 @@
 //! The agent: its configuration, its start, its readiness, and what happens when it ends.
 
+mod admission;
 pub mod config;
 pub mod config_file;
 mod launch;

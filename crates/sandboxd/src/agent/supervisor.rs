@@ -9,8 +9,9 @@ use molt_common::control::SupervisorPhase;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::admission::{Admission, Change};
 use super::config_file;
-use super::launch::{STOP_GRACE, agent_spec};
+use super::launch::agent_spec;
 use super::readiness::{Probe, Readiness};
 use crate::backoff::Backoff;
 use crate::settings::{AgentKind, Settings};
@@ -21,12 +22,9 @@ use crate::shim::client::{Shim, ShimKind};
 const LOOK_STARTING: Duration = Duration::from_millis(150);
 /// Between two looks at an agent that is ready.
 const LOOK_READY: Duration = Duration::from_secs(3);
-/// For how long a started agent may call itself unwell before it gets traffic all the same.
-const DEGRADED_GRACE: Duration = Duration::from_secs(10);
-/// Looks in a row that have to fail before a ready agent counts as not ready: one slow answer is no outage.
-const MISSES: u32 = 2;
-/// Lines of its output that go into the cause of a failure.
-const CAUSE_LINES: usize = 3;
+/// Lines of its output that go into the cause of a failure, and characters of them, the last ones.
+const CAUSE_LINES: usize = 8;
+const CAUSE_CHARS: usize = 1500;
 
 /// The agent as the status and the proxy see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,40 +199,24 @@ impl Supervisor {
     /// Keeps the phase true. Returns when the agent has not been ready for too long.
     async fn follow_readiness(&self, pid: u32) {
         let probe = Probe::new(self.settings.layout.agent_port);
-        let start_timeout = Duration::from_millis(self.settings.layout.agent_start_timeout_ms);
-        let mut not_ready_since = Some(Instant::now());
-        let mut degraded_since: Option<Instant> = None;
-        let mut misses = 0;
+        let begun = Instant::now();
+        let mut admission = Admission::new(Duration::from_millis(self.settings.layout.agent_start_timeout_ms));
         loop {
             let readiness = probe.look().await;
-            degraded_since = match readiness {
-                Readiness::Degraded => degraded_since.or_else(|| Some(Instant::now())),
-                Readiness::Ready | Readiness::NotReady => None,
-            };
-            let was_ready = not_ready_since.is_none();
-            let unwell_for_long = degraded_since.is_some_and(|since| since.elapsed() >= DEGRADED_GRACE);
-            let admits =
-                readiness == Readiness::Ready || unwell_for_long || (was_ready && readiness == Readiness::Degraded);
-            misses = if admits { 0 } else { misses + 1 };
-            if admits {
-                if let Some(since) = not_ready_since.take() {
-                    tracing::info!(
-                        pid,
-                        took_ms = since.elapsed().as_millis(),
-                        degraded = unwell_for_long,
-                        "the agent is ready"
-                    );
+            match admission.step(readiness, begun.elapsed()) {
+                Change::None => {}
+                Change::Opened(after) => {
+                    tracing::info!(pid, took_ms = after.as_millis(), ?readiness, "the agent is ready");
                     self.enter(SupervisorPhase::Ready, Some(pid));
                 }
-            } else if was_ready && misses >= MISSES {
-                tracing::warn!(pid, "the agent does not admit traffic any more");
-                not_ready_since = Some(Instant::now());
-                self.enter(SupervisorPhase::Agent, Some(pid));
+                Change::Closed => {
+                    tracing::warn!(pid, "the agent does not admit traffic any more");
+                    self.enter(SupervisorPhase::Agent, Some(pid));
+                }
+                Change::GiveUp => return,
             }
-            if not_ready_since.is_some_and(|since| since.elapsed() >= start_timeout) {
-                return;
-            }
-            sleep(if admits { LOOK_READY } else { LOOK_STARTING }).await;
+            let settled = admission.is_open() && readiness != Readiness::NotReady;
+            sleep(if settled { LOOK_READY } else { LOOK_STARTING }).await;
         }
     }
 
@@ -267,7 +249,8 @@ impl Supervisor {
             let (report, _) = tokio::join!(self.final_report(), self.shim.stop::<AgentReport>(reason));
             report.ok()
         };
-        timeout(STOP_GRACE + Duration::from_secs(5), wait).await.ok().flatten()
+        let grace = Duration::from_millis(self.settings.layout.agent_stop_grace_ms);
+        timeout(grace + Duration::from_secs(5), wait).await.ok().flatten()
     }
 
     fn enter(&self, phase: SupervisorPhase, pid: Option<u32>) {
@@ -305,10 +288,14 @@ fn ended(report: io::Result<AgentReport>) -> (String, Vec<String>) {
 }
 
 fn with_lines(mut cause: String, lines: &[String]) -> String {
-    let last = lines.get(lines.len().saturating_sub(CAUSE_LINES)..).unwrap_or_default();
+    let last = lines
+        .get(lines.len().saturating_sub(CAUSE_LINES)..)
+        .unwrap_or_default()
+        .join(" | ");
     if !last.is_empty() {
+        let surplus = last.chars().count().saturating_sub(CAUSE_CHARS);
         cause.push_str("; last lines: ");
-        cause.push_str(&last.join(" | "));
+        cause.extend(last.chars().skip(surplus));
     }
     cause
 }
@@ -320,15 +307,23 @@ mod tests {
 
     #[test]
     fn a_cause_names_the_exit_and_the_last_lines() {
-        let report = AgentReport {
-            exit: Some(Exit {
-                code: Some(3),
-                signal: None,
-            }),
-            log_tail: ["a", "b", "c", "d"].map(str::to_owned).to_vec(),
+        let exit = Some(Exit {
+            code: Some(3),
+            signal: None,
+        });
+        let failed = |log_tail| AgentReport {
+            exit,
+            log_tail,
             ..AgentReport::default()
         };
-        assert_eq!(ended(Ok(report)).0, "exit code 3; last lines: b | c | d");
+        let ten = (1..=10).map(|line| line.to_string()).collect();
+        assert_eq!(
+            ended(Ok(failed(ten))).0,
+            "exit code 3; last lines: 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10"
+        );
+        let endless = vec!["ä".repeat(5000)];
+        let cause = ended(Ok(failed(endless))).0;
+        assert_eq!(cause.chars().count(), "exit code 3; last lines: ".len() + CAUSE_CHARS);
         let report = AgentReport {
             exit: Some(Exit {
                 code: None,

@@ -9,7 +9,7 @@ use molt_common::control::{ExecReport, ExecStart, ExecState};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::shim::record;
+use crate::shim::{record, running_report};
 
 /// What has to be known of a request to recognise it. Its text stays out: environment and standard input may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,18 +29,10 @@ pub fn digest(request: &ExecStart) -> io::Result<String> {
 /// The report of a command whose outcome nobody saw.
 pub fn lost(exec_id: &str, started_at: u64, completed_at: u64, error: &str) -> ExecReport {
     ExecReport {
-        exec_id: exec_id.to_owned(),
         state: ExecState::Lost,
-        exit_code: None,
-        signal: None,
-        stdout: String::new(),
-        stderr: String::new(),
-        stdout_bytes: 0,
-        stderr_bytes: 0,
-        truncated: false,
-        started_at,
         completed_at: Some(completed_at),
         error: Some(error.to_owned()),
+        ..running_report(exec_id, started_at)
     }
 }
 
@@ -97,10 +89,12 @@ impl Journal {
             let Ok(exec_id) = folder.file_name().into_string() else {
                 continue;
             };
-            match read(&folder.path().join("request.json"))? {
-                Some(entry) => entries.push((exec_id, entry)),
+            match read(&folder.path().join("request.json")) {
+                Ok(Some(entry)) => entries.push((exec_id, entry)),
                 // Killed between making the folder and noting the request: it was never taken.
-                None => fs::remove_dir_all(folder.path())?,
+                Ok(None) => fs::remove_dir_all(folder.path())?,
+                // One that cannot be read must not keep all the others from being served.
+                Err(error) => tracing::error!(exec_id, %error, "a journal entry cannot be read"),
             }
         }
         Ok(entries)

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::journal::{self, Entry, Journal};
 use super::{retention, validate};
 use crate::clock::now_ms;
-use crate::process::confine::{Confinement, Ids};
+use crate::process::confine::Confinement;
 use crate::process::environment;
 use crate::settings::Layout;
 use crate::shim::client::{Shim, ShimKind};
@@ -89,11 +89,12 @@ impl Executor {
             layout: layout.clone(),
         });
         for (exec_id, entry) in executor.journal.entries()? {
-            let progress = match executor.journal.result(&exec_id)? {
-                Some(report) => Progress::Done {
+            let progress = match executor.journal.result(&exec_id) {
+                Ok(Some(report)) => Progress::Done {
                     at: report.completed_at.unwrap_or_default(),
                 },
-                None => Progress::Running,
+                // Without a readable result its shim is asked; when there is none, it is lost.
+                Ok(None) | Err(_) => Progress::Running,
             };
             let known = Known {
                 entry,
@@ -167,7 +168,7 @@ impl Executor {
         let mut env = environment::plain(&self.layout);
         env.extend(request.env);
         let cwd = request.cwd.map_or_else(|| self.layout.home.clone(), Into::into);
-        let ids = Ids::when_root(self.layout.agent_uid, self.layout.agent_gid);
+        let confinement = Confinement::of_agent_user(&self.layout, cwd, OOM_SCORE_ADJ);
         CommandSpec {
             result_path: self.journal.result_path(&request.exec_id),
             exec_id: request.exec_id,
@@ -175,11 +176,7 @@ impl Executor {
                 program,
                 args,
                 env,
-                confinement: Confinement {
-                    ids,
-                    cwd,
-                    oom_score_adj: OOM_SCORE_ADJ,
-                },
+                confinement,
             },
             stdin: request.stdin,
             timeout_ms: request.timeout_ms,

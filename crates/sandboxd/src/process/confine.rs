@@ -14,6 +14,8 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, chdir, getgroups, setgid, setgroups, setsid, setuid};
 use serde::{Deserialize, Serialize};
 
+use crate::settings::Layout;
+
 /// Added to the error number of a refused working directory, so that the parent can tell it from a refused program.
 const CWD_ERROR_OFFSET: i32 = 100_000;
 
@@ -28,7 +30,7 @@ pub struct Ids {
 
 impl Ids {
     /// `ids` when this process is root and can become someone else, otherwise nothing: then children stay who we are.
-    pub fn when_root(uid: u32, gid: u32) -> Option<Self> {
+    fn when_root(uid: u32, gid: u32) -> Option<Self> {
         Uid::effective().is_root().then_some(Self { uid, gid })
     }
 }
@@ -42,6 +44,17 @@ pub struct Confinement {
     pub cwd: PathBuf,
     /// 0 to 1000: how readily the kernel ends it when memory is short.
     pub oom_score_adj: u16,
+}
+
+impl Confinement {
+    /// For what belongs to the agent's user: the agent itself, commands, and what writes into its home.
+    pub fn of_agent_user(layout: &Layout, cwd: PathBuf, oom_score_adj: u16) -> Self {
+        Self {
+            ids: Ids::when_root(layout.agent_uid, layout.agent_gid),
+            cwd,
+            oom_score_adj,
+        }
+    }
 }
 
 /// Why a child could not be started.

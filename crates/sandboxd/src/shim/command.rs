@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::child::{self, Child};
 use super::output::KeptOutput;
 use super::server::{self, Subject};
-use super::wire::CommandSpec;
+use super::wire::{CommandSpec, running_report};
 use crate::clock::now_ms;
 use crate::process::exit::Exit;
 use crate::process::tree::{living_descendants, signal_descendants};
@@ -56,20 +56,7 @@ struct State {
 
 impl Command {
     fn new(spec: &CommandSpec) -> Self {
-        let report = ExecReport {
-            exec_id: spec.exec_id.clone(),
-            state: ExecState::Running,
-            exit_code: None,
-            signal: None,
-            stdout: String::new(),
-            stderr: String::new(),
-            stdout_bytes: 0,
-            stderr_bytes: 0,
-            truncated: false,
-            started_at: now_ms(),
-            completed_at: None,
-            error: None,
-        };
+        let report = running_report(&spec.exec_id, now_ms());
         let kept = || KeptOutput::new(spec.max_output_bytes);
         Self {
             state: Mutex::new(State {

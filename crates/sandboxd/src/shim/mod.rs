@@ -14,4 +14,4 @@ mod server;
 mod wire;
 
 pub use child::record;
-pub use wire::{AgentReport, AgentSpec, CommandSpec, Launch};
+pub use wire::{AgentReport, AgentSpec, CommandSpec, Launch, running_report};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use molt_common::control::{ExecReport, ExecState};
 use serde::{Deserialize, Serialize};
 
 use crate::process::confine::Confinement;
@@ -36,6 +37,24 @@ pub struct CommandSpec {
     pub max_output_bytes: u64,
     /// Where the report goes when it is final.
     pub result_path: PathBuf,
+}
+
+/// The report of a command that has just started.
+pub fn running_report(exec_id: &str, started_at: u64) -> ExecReport {
+    ExecReport {
+        exec_id: exec_id.to_owned(),
+        state: ExecState::Running,
+        exit_code: None,
+        signal: None,
+        stdout: String::new(),
+        stderr: String::new(),
+        stdout_bytes: 0,
+        stderr_bytes: 0,
+        truncated: false,
+        started_at,
+        completed_at: None,
+        error: None,
+    }
 }
 
 /// What the agent's shim runs.

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use molt_common::control::{ExecState, SupervisorPhase};
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use reqwest::{Method, StatusCode};
 
 use crate::support::{Sandbox, cmdline, error_of, eventually, is_alive, shell, tree};
@@ -30,6 +31,35 @@ async fn term_ends_everything_and_leaves_no_process() {
     for pid in processes {
         assert!(!is_alive(pid), "{pid} {}", cmdline(pid));
     }
+}
+
+#[tokio::test]
+async fn an_agent_that_does_not_answer_term_is_killed() {
+    let sandbox = Sandbox::with(&["--agent-stop-grace-ms", "700"]).await;
+    let agent = Pid::from_raw(sandbox.status().await.agent_pid.unwrap() as i32);
+    kill(agent, Signal::SIGSTOP).unwrap();
+    let begun = Instant::now();
+    assert_eq!(sandbox.stop().await.code(), Some(0));
+    assert!(begun.elapsed() >= Duration::from_millis(700), "it had its grace");
+    assert!(!is_alive(agent));
+}
+
+#[tokio::test]
+async fn a_second_term_does_not_wait() {
+    let sandbox = Sandbox::ready().await;
+    kill(
+        Pid::from_raw(sandbox.status().await.agent_pid.unwrap() as i32),
+        Signal::SIGSTOP,
+    )
+    .unwrap();
+    kill(sandbox.init_pid(), Signal::SIGTERM).unwrap();
+    sandbox.phase(SupervisorPhase::Stopping).await;
+    let begun = Instant::now();
+    assert_eq!(sandbox.stop().await.code(), Some(0));
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "the agent's 20 s were not waited for"
+    );
 }
 
 #[tokio::test]
@@ -73,11 +103,7 @@ async fn serve_is_restarted_in_the_same_boot_and_the_agent_never_notices() {
         sandbox.proxy(Method::GET, "/").send().await.unwrap().status(),
         StatusCode::OK
     );
-    kill(
-        nix::unistd::Pid::from_raw(after.agent_pid.unwrap() as i32),
-        Signal::SIGKILL,
-    )
-    .unwrap();
+    kill(Pid::from_raw(after.agent_pid.unwrap() as i32), Signal::SIGKILL).unwrap();
     let failed = sandbox.phase(SupervisorPhase::Failed).await;
     assert!(
         failed.cause.unwrap().starts_with("signal 9"),

@@ -1,0 +1,85 @@
+//! The description of the admin API that it serves itself.
+
+use e2e_tests::stack::Stack;
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Every route that these tests use, with its method and the statuses that they rely on.
+const USED: [(&str, &str, &[&str]); 8] = [
+    ("/api/super/users", "get", &["200", "400"]),
+    ("/api/super/users/lookup/{name}", "get", &["200", "404"]),
+    ("/api/super/users/{id}/state", "get", &["200", "400", "404"]),
+    ("/api/super/state/dashboard", "get", &["200", "400"]),
+    (
+        "/api/super/users/{id}/exec",
+        "post",
+        &["202", "400", "404", "413", "422"],
+    ),
+    ("/api/super/users/{id}/exec/{execId}", "get", &["200", "400", "404"]),
+    ("/api/super/users/{id}/exec/{execId}", "delete", &["202", "400", "404"]),
+    (
+        "/api/super/users/{id}/exec/{execId}/status",
+        "get",
+        &["200", "400", "404"],
+    ),
+];
+
+/// Every `$ref` below a value.
+fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|inner| references(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, found)),
+        _ => {}
+    }
+}
+
+pub async fn the_document_describes_every_admin_route(stack: Arc<Stack>) {
+    let document = stack.get("/api/super/openapi.json").admin().send().await.json(200);
+    assert!(
+        document["openapi"]
+            .as_str()
+            .is_some_and(|version| version.starts_with("3.1")),
+        "{}",
+        document["openapi"]
+    );
+    for field in [
+        "/info/title",
+        "/info/version",
+        "/components/schemas",
+        "/components/securitySchemes/adminSecret",
+    ] {
+        assert!(document.pointer(field).is_some(), "{field} is missing");
+    }
+    for (path, method, statuses) in USED {
+        let operation = &document["paths"][path][method];
+        assert!(operation["operationId"].is_string(), "{method} {path} is not described");
+        for status in statuses {
+            assert!(
+                operation["responses"][status].is_object(),
+                "{method} {path} does not tell of {status}"
+            );
+        }
+        let parameters = operation["parameters"]
+            .as_array()
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        for name in path.split(['{', '}']).skip(1).step_by(2) {
+            let described = parameters
+                .iter()
+                .any(|given| given["name"] == name && given["in"] == "path" && given["required"] == true);
+            assert!(described, "{method} {path} does not describe {name}");
+        }
+    }
+    let mut found = Vec::new();
+    references(&document, &mut found);
+    assert!(!found.is_empty());
+    for reference in found {
+        let pointer = reference
+            .strip_prefix('#')
+            .unwrap_or_else(|| panic!("{reference} leads elsewhere"));
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+}

@@ -1,0 +1,57 @@
+//! Programs of the stack that are killed.
+
+use e2e_tests::launch::Launch;
+use e2e_tests::processes;
+use e2e_tests::stack::{Stack, state_dir};
+use e2e_tests::wait::until;
+use nix::sys::signal::Signal;
+use serde_json::json;
+use std::time::Duration;
+
+pub async fn a_killed_supervisor_leaves_no_process() {
+    let state = state_dir().expect("a folder");
+    let stack = Stack::start(&[], &state)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let ada = stack.seeded("Ada");
+    let _socket = stack.socket(&ada).await;
+    let command = stack
+        .submit(&ada, &json!({"command": "setsid sleep 600", "timeoutMs": 900_000}))
+        .await;
+    stack.exec_reaches(&command, "running").await;
+    let killed = stack.kill().await;
+    assert!(killed.left.is_empty(), "processes were left behind: {:#?}", killed.left);
+}
+
+/// The runtime holds what has not been written; killed in the middle, the stack comes back with what was told to be done.
+pub async fn a_killed_runtime_comes_back() {
+    let state = state_dir().expect("a folder");
+    let stack = Stack::start(&[], &state)
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
+    let ada = stack.seeded("Ada");
+    let done = stack.exec(&ada, &json!({"command": "echo kept"})).await;
+    let generation = stack.generation(&ada).await;
+    let wrangler = stack.ready.process("workers");
+    let runtimes = processes::tree(wrangler)
+        .into_iter()
+        .filter(|process| process.command.contains("workerd serve"));
+    let runtimes: Vec<i32> = runtimes.map(|process| process.pid).collect();
+    assert!(!runtimes.is_empty());
+    for pid in runtimes {
+        Launch::signal(pid, Signal::SIGKILL);
+    }
+    let result = ada.path(&format!("/exec/{}", done["execId"].as_str().expect("an id")));
+    let kept = until("the stack answers again", Duration::from_secs(120), async || {
+        let reply = stack.get(&result).admin().attempt().await.ok()?;
+        (reply.status == 200).then(|| reply.json(200))
+    })
+    .await;
+    assert_eq!(kept, done);
+    stack.awake(&ada).await;
+    let now = stack.generation(&ada).await;
+    assert!(now == generation || now == generation + 1, "{generation} became {now}");
+    stack.engine.only(&ada).await;
+    assert_eq!(stack.sh(&ada, "echo again").await, "again\n");
+    stack.stop().await.assert_clean();
+}
