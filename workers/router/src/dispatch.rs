@@ -147,10 +147,7 @@ async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Respons
         control::header::HOST,
         call.url[url::Position::BeforeHost..url::Position::AfterPort].as_ref(),
     )?;
-    outgoing.set(
-        control::header::ACCEPT_ENCODING,
-        encoding.as_deref().unwrap_or("identity"),
-    )?;
+    outgoing.set(control::header::ACCEPT_ENCODING, &client_encoding(call.request))?;
     outgoing.to_service(call.env, binding).await
 }
 
