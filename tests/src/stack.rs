@@ -127,7 +127,7 @@ impl Stack {
             Ok(Err(status)) => StackError::Ended(status, launch.tail()),
             Err(late) => StackError::Late(late, launch.tail()),
         };
-        end(&launch, launch.pid, folder).await;
+        end(&launch).await;
         Err(error)
     }
 
@@ -271,14 +271,15 @@ impl Drop for Stack {
     }
 }
 
-/// Ends a run that never became ready.
-async fn end(launch: &Launch, pid: i32, folder: &Path) {
-    Launch::signal(pid, Signal::SIGTERM);
+/// Ends a run that never became ready. By the tree and not by the folder, where another stack may be at home.
+async fn end(launch: &Launch) {
+    let members = processes::tree(launch.pid);
+    Launch::signal(launch.pid, Signal::SIGTERM);
     let ended = try_until("the script has ended", STOP_LIMIT, async || launch.ended()).await;
     if ended.is_err() {
-        Launch::signal(pid, Signal::SIGKILL);
+        Launch::signal(launch.pid, Signal::SIGKILL);
     }
-    for process in processes::naming(folder) {
+    for process in members.iter().filter(|process| process.lives()) {
         Launch::signal(process.pid, Signal::SIGKILL);
     }
 }

@@ -43,6 +43,8 @@ pub mod header {
     pub const HOST: &str = "x-molt-host";
     /// `Accept-Encoding` of the client, `identity` when it sent none. The edge runtime adds its own to subrequests.
     pub const ACCEPT_ENCODING: &str = "x-molt-accept-encoding";
+    /// On an answer: the agent admits no traffic just now, and `sandboxd` itself answered. An agent cannot set it.
+    pub const NOT_READY: &str = "x-molt-not-ready";
 }
 
 /// How far a start has come inside the sandbox.

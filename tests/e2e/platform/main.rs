@@ -1,5 +1,6 @@
 //! What users, admins and scripts see of the platform: one stack with the echo agent, and a sandbox per test where it matters.
 
+mod admin_access;
 mod answers;
 mod bad_input;
 mod exec;
@@ -77,10 +78,12 @@ fn main() -> ExitCode {
         lifecycle {
             a_container_killed_behind_our_back_is_noticed, a_crashed_agent_comes_back_in_the_same_generation,
         }
+        admin_access {
+            the_admin_secret_is_asked_for, a_users_token_opens_no_admin_route, the_admin_secret_opens_no_sandbox,
+        }
         bad_input {
             unknown_and_malformed_users_are_4xx, bodies_that_are_no_command_are_named_by_field, broken_json_is_400,
-            a_body_that_is_too_long_is_413, other_methods_are_405, the_admin_secret_is_asked_for,
-            a_users_token_opens_no_admin_route, the_admin_secret_opens_no_sandbox, odd_spellings_of_reserved_paths_are_400,
+            a_body_that_is_too_long_is_413, other_methods_are_405, odd_spellings_of_reserved_paths_are_400,
             reserved_paths_hold_nothing, lists_refuse_bad_pages,
         }
         hostile { no_path_breaks_anything, no_header_breaks_anything, no_token_opens_anything, no_body_breaks_anything }

@@ -2,17 +2,19 @@
 
 use e2e_tests::launch::Launch;
 use e2e_tests::processes;
-use e2e_tests::stack::{Stack, state_dir};
+use e2e_tests::stack::{Stack, StateDir, state_dir};
 use e2e_tests::wait::until;
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::time::Duration;
 
-pub async fn a_killed_supervisor_leaves_no_process() {
+async fn start(state: &StateDir) -> Stack {
+    Stack::start(&[], state).await.unwrap_or_else(|error| panic!("{error}"))
+}
+
+pub async fn a_killed_supervisor_leaves_no_process_and_no_untruth() {
     let state = state_dir().expect("a folder");
-    let stack = Stack::start(&[], &state)
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let stack = start(&state).await;
     let ada = stack.seeded("Ada");
     let _socket = stack.socket(&ada).await;
     let command = stack
@@ -21,14 +23,30 @@ pub async fn a_killed_supervisor_leaves_no_process() {
     stack.exec_reaches(&command, "running").await;
     let killed = stack.kill().await;
     assert!(killed.left.is_empty(), "processes were left behind: {:#?}", killed.left);
+
+    let again = start(&state).await;
+    let lost = again.outcome(&command).await;
+    assert_eq!(
+        (&lost["state"], &lost["status"]),
+        (&json!("lost"), &json!("error")),
+        "{lost}"
+    );
+    assert_eq!(
+        (&lost["exitCode"], &lost["generation"]),
+        (&Value::Null, &json!(1)),
+        "{lost}"
+    );
+    let stopped = again.lifecycle(&ada, "stopped", Duration::from_secs(45)).await;
+    assert_eq!(stopped["generation"], 1, "{stopped}");
+    again.awake(&ada).await;
+    assert_eq!(again.generation(&ada).await, 2);
+    again.stop().await.assert_clean();
 }
 
 /// The runtime holds what has not been written; killed in the middle, the stack comes back with what was told to be done.
 pub async fn a_killed_runtime_comes_back() {
     let state = state_dir().expect("a folder");
-    let stack = Stack::start(&[], &state)
-        .await
-        .unwrap_or_else(|error| panic!("{error}"));
+    let stack = start(&state).await;
     let ada = stack.seeded("Ada");
     let done = stack.exec(&ada, &json!({"command": "echo kept"})).await;
     let generation = stack.generation(&ada).await;

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     let group = Group::new("restart", &[]);
     let trials = trials! { group, alone;
         restart { what_was_done_is_still_there_after_a_restart, a_stop_leaves_no_process, a_second_stack_on_one_state_is_refused }
-        kill { a_killed_supervisor_leaves_no_process, a_killed_runtime_comes_back }
+        kill { a_killed_supervisor_leaves_no_process_and_no_untruth, a_killed_runtime_comes_back }
     };
     group.run(2, trials)
 }

@@ -60,17 +60,17 @@ pub async fn what_was_done_is_still_there_after_a_restart() {
 
     let state = second.lifecycle(&ada, "stopped", Duration::from_secs(45)).await;
     assert_eq!(state["generation"], generation, "reading starts nothing: {state}");
-    let lost = second.outcome(&running).await;
+    // The sandbox had the time to say that it stopped the command, or it had not; nobody may say that it ran to an end.
+    let ended = second.outcome(&running).await;
+    let state = ended["state"].as_str().unwrap_or_default();
+    assert!(["lost", "cancelled"].contains(&state), "{ended}");
     assert_eq!(
-        (&lost["state"], &lost["status"]),
-        (&json!("lost"), &json!("error")),
-        "{lost}"
+        (&ended["status"], &ended["exitCode"]),
+        (&json!("error"), &Value::Null),
+        "{ended}"
     );
-    assert_eq!(
-        (&lost["exitCode"], &lost["generation"]),
-        (&Value::Null, &json!(generation)),
-        "{lost}"
-    );
+    assert_eq!(ended["generation"], generation, "{ended}");
+    assert!(ended["error"].as_str().is_some_and(|text| !text.is_empty()), "{ended}");
     assert!(second.engine.running(&ada).await.is_empty(), "nobody needed it yet");
 
     second.awake(&ada).await;

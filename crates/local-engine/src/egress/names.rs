@@ -45,7 +45,7 @@ impl Names {
 
     /// Whether an address is of the kind that stands for names.
     pub fn owns(address: Ipv4Addr) -> bool {
-        address.octets()[..2] == FIRST.octets()[..2]
+        address.to_bits() >> 16 == FIRST.to_bits() >> 16
     }
 }
 

@@ -3,6 +3,7 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use molt_common::control::SupervisorPhase;
+use molt_common::control::header::NOT_READY;
 use serde::Serialize;
 
 use crate::http_server::{Body, whole};
@@ -80,6 +81,7 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if phase.is_some() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            headers.insert(NOT_READY, HeaderValue::from_static("1"));
         }
         response
     }

@@ -8,7 +8,7 @@ use molt_common::access;
 use molt_common::control::{PROXY_PORT, header as control_header};
 use molt_common::id::UserId;
 use molt_common::problem::Problem;
-use molt_common::sandbox_call::{Lifecycle, SandboxView};
+use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_platform::forward::{Outgoing, header};
 use molt_platform::{entropy, log, respond};
 use serde_json::json;
@@ -40,13 +40,24 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
         .unwrap_or(1);
     let upgrade = header(request, "upgrade").is_some();
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
+    // What has no body can be asked again; the rest may have been read already.
+    let repeatable = matches!(request.method().as_str(), "GET" | "HEAD");
     let until = entropy::now().plus(HOLD_MS);
     loop {
-        let view = calls::need(object, owner, tier).await?;
+        let mut view = calls::need(object, owner, tier).await?;
         if view.lifecycle == Lifecycle::Running {
-            return pass(object, request, &rid).await;
+            match attempt(object, request, &rid).await? {
+                Attempt::Answered(response) => return Ok(response),
+                Attempt::Broken if !repeatable || entropy::now() >= until => {
+                    return respond::problem(&unreachable().request(&rid));
+                }
+                Attempt::NotReady(response) if !repeatable || entropy::now() >= until => return Ok(response),
+                Attempt::Broken => {}
+                // What is stored is older than this answer.
+                Attempt::NotReady(_) => (view.lifecycle, view.phase) = (Lifecycle::Starting, Some(Phase::Agent)),
+            }
         }
-        if wants_page {
+        if wants_page && view.lifecycle != Lifecycle::Running {
             // 503 and not 200: what was asked for is not there yet, and nothing may cache or index this.
             return respond::page(503, &boot_page::boot(view), &[("retry-after", "1")]);
         }
@@ -55,6 +66,32 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
         }
         Delay::from(POLL).await;
     }
+}
+
+enum Attempt {
+    /// By the agent.
+    Answered(Response),
+    /// By sandboxd: the agent is being started again.
+    NotReady(Response),
+    /// By nobody.
+    Broken,
+}
+
+async fn attempt(object: &Sandbox, request: &Request, rid: &str) -> Result<Attempt> {
+    let attempt = match pass(object, request).await {
+        Ok(response) if response.headers().has(control_header::NOT_READY)? => Attempt::NotReady(response),
+        Ok(response) => return Ok(Attempt::Answered(response)),
+        Err(error) => {
+            log::error(
+                "sandbox_did_not_answer",
+                json!({"requestId": rid, "error": error.to_string()}),
+            );
+            Attempt::Broken
+        }
+    };
+    // Have the container looked at now instead of with the next heartbeat.
+    object.state.storage().set_alarm(0_i64).await?;
+    Ok(attempt)
 }
 
 fn not_ready(view: &SandboxView) -> Problem {
@@ -78,29 +115,19 @@ fn not_ready(view: &SandboxView) -> Problem {
     }
 }
 
-async fn pass(object: &Sandbox, request: &Request, rid: &str) -> Result<Response> {
+async fn pass(object: &Sandbox, request: &Request) -> Result<Response> {
     let url = Url::parse(&request.url()).map_err(|error| Error::RustError(error.to_string()))?;
     let outgoing = Outgoing::new(url.as_str(), request)?;
     outgoing.remove(TIER_HEADER)?;
     let port = object.container()?.port(PROXY_PORT)?;
-    match outgoing.to_fetcher(&port).await {
-        Ok(response) => Ok(response),
-        Err(error) => {
-            log::error(
-                "sandbox_did_not_answer",
-                json!({"requestId": rid, "error": error.to_string()}),
-            );
-            // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
-            object.state.storage().set_alarm(0_i64).await?;
-            respond::problem(
-                &Problem::new(
-                    503,
-                    "sandbox_unreachable",
-                    "Your sandbox did not answer. Try again in a moment.",
-                )
-                .retry_after(2)
-                .request(rid),
-            )
-        }
-    }
+    outgoing.to_fetcher(&port).await
+}
+
+fn unreachable() -> Problem {
+    Problem::new(
+        503,
+        "sandbox_unreachable",
+        "Your sandbox did not answer. Try again in a moment.",
+    )
+    .retry_after(2)
 }
