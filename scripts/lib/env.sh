@@ -45,6 +45,9 @@ else
   unset MOLT_OPENCLAW
 fi
 
+# The pinned Node brings its own list of certificate authorities, and would not know those of a company's network.
+export NODE_USE_SYSTEM_CA=1
+
 # Cargo tools, and what worker-build looks for by name.
 MOLT_CARGO_TOOLS=$MOLT_CACHE/tools/cargo
 MOLT_WORKER_BUILD=$MOLT_CARGO_TOOLS/bin/worker-build

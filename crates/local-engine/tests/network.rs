@@ -233,3 +233,19 @@ fn datagrams_do_not_leave() {
             .contains("refused")
     );
 }
+
+#[test]
+fn a_machine_without_packet_rules_runs_sandboxes_without_a_way_out_and_says_so_once() {
+    let without = vec!["/usr/sbin/nft", "/usr/sbin/iptables-restore"];
+    let engine = Engine::with(Setup {
+        without,
+        ..Setup::default()
+    });
+    let sandbox = engine.sandbox("a");
+    let edge = Edge::start(Decide::Intercept);
+    sandbox.put_egress(&json!({"port": edge.port, "dns": {"allowHostnames": ["*"]}, "internet": {"enabled": true}}));
+    assert_eq!(sandbox.run("echo in works"), "in works");
+    assert_eq!(fetch(&sandbox, "1.1.1.1", 80), "failed");
+    assert!(edge.is_untouched());
+    assert_eq!(engine.log().matches("no way out").count(), 1, "{}", engine.log());
+}

@@ -48,7 +48,7 @@ pub async fn path_and_query_pass_as_they_are(stack: Arc<Stack>) {
     for query in [
         "",
         "?a=1&a=2&&b",
-        "?x=%2F%00%ff+%20;y='(){}|^`",
+        "?x=%2F%00%ff+%20;y=(){}|^`",
         "?%F0%9F%90%99=%E2%82%AC",
         "?next=//x/../y?z",
     ] {

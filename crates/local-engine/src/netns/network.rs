@@ -39,11 +39,13 @@ pub fn set_up() -> io::Result<Listeners> {
 
 /// Leads everything that leaves to the listener on `egress_port`. Without it, nothing leaves.
 pub fn open_way_out(egress_port: u16) -> Result<(), String> {
-    run(
-        "ip",
-        &["-batch", "-"],
-        &format!("address add {OWN_ADDRESS}/32 dev lo\nroute add default dev lo src {OWN_ADDRESS}\n"),
-    )?;
+    redirect(egress_port)?;
+    // The route comes last: where there are no rules, an attempt to leave must fail at once and not hang.
+    let route = format!("address add {OWN_ADDRESS}/32 dev lo\nroute add default dev lo src {OWN_ADDRESS}\n");
+    run("ip", &["-batch", "-"], &route)
+}
+
+fn redirect(egress_port: u16) -> Result<(), String> {
     if find("nft").is_some() {
         let outcome = run("nft", &["-f", "-"], &nft_rules(egress_port));
         if outcome.is_ok() || find("iptables-restore").is_none() {

@@ -40,6 +40,21 @@ pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T 
     }
 }
 
+/// The same command in a mount namespace in which `programs` are covered.
+fn without(programs: &[&str], command: &Command) -> Command {
+    let cover: String = programs
+        .iter()
+        .map(|path| format!("mount --bind /dev/null {path} && "))
+        .collect();
+    let mut covered = Command::new("unshare");
+    covered.args(["--mount", "/bin/sh", "-c", &format!("{cover} exec \"$@\""), "sh"]);
+    covered
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null());
+    covered
+}
+
 /// Panics unless this machine can run sandboxes.
 fn require() {
     assert!(
@@ -76,6 +91,8 @@ pub struct Setup {
     pub allow_host: Vec<String>,
     pub limits: Option<Value>,
     pub grace: Option<u64>,
+    /// Programs of the machine that the engine must do without.
+    pub without: Vec<&'static str>,
     pub directory: Option<tempfile::TempDir>,
 }
 
@@ -106,6 +123,10 @@ impl Engine {
         )
         .unwrap();
         let mut command = Self::command(directory.path());
+        if !setup.without.is_empty() {
+            command = without(&setup.without, &command);
+            command.stderr(Self::log_file(directory.path()));
+        }
         for allowed in &setup.allow_host {
             command.args(["--allow-host", allowed]);
         }
@@ -124,11 +145,6 @@ impl Engine {
 
     /// The command that starts an engine in `directory`, where the images file is.
     pub fn command(directory: &Path) -> Command {
-        let log = std::fs::File::options()
-            .create(true)
-            .append(true)
-            .open(directory.join("engine.log"))
-            .unwrap();
         let mut command = Command::new(PROGRAM);
         command.arg("serve").arg("--socket").arg(directory.join("engine.sock"));
         command
@@ -141,8 +157,13 @@ impl Engine {
             .env("ENGINE_SECRET", "engine-secret")
             .env("RUST_LOG", "debug")
             .stdin(Stdio::null())
-            .stderr(log);
+            .stderr(Self::log_file(directory));
         command
+    }
+
+    fn log_file(directory: &Path) -> std::fs::File {
+        let path = directory.join("engine.log");
+        std::fs::File::options().create(true).append(true).open(path).unwrap()
     }
 
     pub fn log(&self) -> String {
