@@ -20,6 +20,7 @@ die() {
   shift
   local line
   for line in "$@"; do printf '       %s\n' "$line" >&2; done
+  steps_abort
   exit 1
 }
 

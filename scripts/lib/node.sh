@@ -36,8 +36,6 @@ setup_folder() {
     step_done "$name" "$started" "$target"
     return
   fi
-  command -v npm >/dev/null || die 'npm is not on PATH' \
-    'Install Node.js 20 or newer with npm (Debian: apt-get install --no-install-recommends nodejs npm); the pinned Node is fetched with it.'
   steps_start "$name" fill_folder "$target" "$@"
 }
 

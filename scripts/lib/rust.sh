@@ -85,7 +85,9 @@ install_cargo_tool() {
   cargo_tool_is_installed "$crate" "$version" "$binary" && return
   # The tools have nothing to do with the clone's lock file or target folder.
   cd "$MOLT_CACHE"
-  env -u CARGO_TARGET_DIR RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-$(pinned_rust_version)}" \
+  # Lightly optimised: they compile in half the time, and run for seconds.
+  env -u CARGO_TARGET_DIR RUSTUP_TOOLCHAIN="${RUSTUP_TOOLCHAIN:-$(pinned_rust_version)}" CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+    CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_STRIP=symbols \
     cargo install "$crate" --version "$version" --root "$MOLT_CARGO_TOOLS" "$@"
 }
 

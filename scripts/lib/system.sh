@@ -33,7 +33,7 @@ apt_install() {
 setup_packages() {
   (($#)) || return 0
   if ! command -v apt-get >/dev/null; then
-    die "missing on this machine: ${MISSING_COMMANDS[*]-$*}" "Install them with the system's package manager (Debian's packages: $*)."
+    die "missing on this machine: ${MISSING_COMMANDS[*]-$*}" "Install what brings them (on Debian: apt-get install $*)."
   fi
   find_root || die "missing on this machine: ${MISSING_COMMANDS[*]-$*}, and installing needs root" \
     "sudo apt-get update && sudo apt-get install --no-install-recommends $*"

@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { ANSWER_PREFIX } from '../fixtures/model-stub/chat_completion.mjs';
+import { ANSWER_PREFIX, ASK_PREFIX } from '../fixtures/model-stub/chat_completion.mjs';
 import { startModelStub } from '../fixtures/model-stub/server.mjs';
 import { exec } from './admin_exec.mjs';
 import { Browser } from './chromium.mjs';
@@ -18,6 +18,8 @@ const PAGE_MS = 10_000;
 const START_MS = 60_000;
 /** A first turn, for which the agent loads what it needs. */
 const TURN_MS = 60_000;
+/** The agent's start, and the growing pauses of its page between two attempts. */
+const RECONNECT_MS = 60_000;
 /** More than all deadlines of one test together: those say what went wrong, this only ends. */
 const TEST_MS = 240_000;
 
@@ -25,7 +27,8 @@ const apiKey = `key-${randomBytes(16).toString('hex')}`;
 const unique = () => randomBytes(6).toString('hex');
 
 describe('a person and the agent', () => {
-  let stub, stack, browser, ada, ben;
+  let stub, stack, browser, ada;
+  const adasWords = `ada-${unique()}`;
   /** Everything that ever was a page, for what must hold on all of them. */
   const visitors = [];
 
@@ -54,20 +57,32 @@ describe('a person and the agent', () => {
     });
   }
 
-  async function visitor(options) {
-    const one = await browser.visitor(options);
+  /** Takes a page among those that are looked at in the end. */
+  async function noted(opening) {
+    const one = await opening;
     visitors.push(one);
     return one;
   }
+  const visitor = (options) => noted(browser.visitor(options));
 
   const signIn = (page, name) => page.getByRole('button', { name: `Continue as ${name}` }).click({ timeout: PAGE_MS });
   const shown = (locator, timeout = PAGE_MS) => locator.waitFor({ state: 'visible', timeout });
-  const connected = (page) => page.getByRole('status').filter({ hasText: /^\s*Connected\s*$/ });
+  /** Until the agent's page says so itself, in a place for screen readers. */
+  const connected = (page) =>
+    page.getByRole('status').filter({ hasText: /^\s*Connected\s*$/ }).waitFor({ state: 'attached', timeout: PAGE_MS });
+
+  /** Kills the agent's process from inside its sandbox, as it might do itself, and waits until it is gone. */
+  async function killAgent(name) {
+    const kill = 'kill -KILL "${p#/proc/}" && while [ -e "$p" ]; do sleep 0.02; done && echo killed';
+    const find = `case "$(tr "\\0" " " <"$p/cmdline")" in openclaw-gateway*) ${kill};; esac`;
+    const said = await exec(stack, stack.person(name), `for p in /proc/[0-9]*; do ${find}; done 2>/dev/null`);
+    assert.match(said, /killed/, 'no process of the agent was found');
+  }
 
   /** Says something in the chat and waits until the page shows the model's answer to it. */
   async function say(page, text) {
     const composer = page.getByRole('textbox', { name: 'Chat composer' });
-    await composer.fill(text, { timeout: PAGE_MS });
+    await composer.fill(ASK_PREFIX + text, { timeout: PAGE_MS });
     await composer.press('Enter');
     await shown(page.getByRole('log').getByText(ANSWER_PREFIX + text).first(), TURN_MS);
   }
@@ -94,9 +109,111 @@ describe('a person and the agent', () => {
     await browser.keep(page, '2-boot');
     // From here on nobody touches the page.
     await until('the agent admitted the page over its socket', START_MS, () => watch.admitted.length > 0);
-    // An agent without a model asks for one first.
-    await shown(page.getByRole('heading', { name: 'Model Setup' }));
+    // What an agent without a model shows first.
+    await shown(page.getByRole('heading', { name: 'Connect a verified AI model' }));
     await browser.keep(page, '3-agent-without-model');
-    await page.goto(`${stack.url}/settings/gateway`, { timeout: PAGE_MS }).catch(() => undefined);
+    await page.getByRole('button', { name: 'Back to app' }).click({ timeout: PAGE_MS });
+    await connected(page);
+  });
+
+  scene('no token is where a script or a neighbour could read it', async () => {
+    const { page, context, watch } = ada;
+    const session = (await context.cookies()).find((cookie) => cookie.name === 'sb-access-token');
+    assert.ok(session, 'the session is in no cookie');
+    assert.equal(session.httpOnly, true);
+    assert.equal(session.sameSite, 'Lax');
+    const readable = await page.evaluate(async () => ({
+      cookies: document.cookie,
+      local: JSON.stringify({ ...localStorage }),
+      session: JSON.stringify({ ...sessionStorage }),
+      shown: document.documentElement.outerHTML,
+      source: await (await fetch('/', { headers: { accept: 'text/html' } })).text(),
+    }));
+    assert.match(readable.source, /<title>OpenClaw/, 'what was searched is not the agent');
+    const secrets = [...stack.secrets(), session.value, apiKey];
+    for (const [place, text] of Object.entries({ ...readable, addresses: watch.addresses.join('\n') })) {
+      assert.ok(!secrets.some((secret) => text.includes(secret)), `a secret of the platform is in ${place}`);
+      assert.doesNotMatch(text, /\beyJ[\w-]+\.[\w-]+\.[\w-]+/, `a token is in ${place}`);
+    }
+  });
+
+  scene('a message gets the answer of the model', async () => {
+    const { page } = ada;
+    await useModelStub(stack, stack.person('Ada'), { port: stub.port, apiKey });
+    await say(page, adasWords);
+    await browser.keep(page, '4-chat');
+    const asked = stub.seen.filter((request) => request.userText === adasWords);
+    assert.ok(asked.length > 0, `the model was not asked: ${JSON.stringify(stub.seen)}`);
+    assert.deepEqual([...new Set(asked.map(({ path, status }) => `${path} ${status}`))], ['/v1/chat/completions 200']);
+  });
+
+  scene('without JavaScript the boot page refreshes itself until the agent is there', async () => {
+    const { page, context } = await visitor({ javaScriptEnabled: false });
+    await page.goto(stack.url, { timeout: PAGE_MS });
+    await signIn(page, 'Ben');
+    await shown(page.getByRole('heading', { name: 'Opening your sandbox' }));
+    await page.waitForResponse((response) => response.request().isNavigationRequest() && response.ok(), { timeout: START_MS });
+    await until('the page is the agent', PAGE_MS, async () => (await page.title()).startsWith('OpenClaw'));
+    assert.equal(new URL(page.url()).pathname, '/');
+    await context.close();
+  });
+
+  scene('another person has another sandbox and sees nothing of it', async () => {
+    const ben = await visitor();
+    await ben.page.goto(stack.url, { timeout: PAGE_MS });
+    await signIn(ben.page, 'Ben');
+    await until("Ben's agent admitted his page", START_MS, () => ben.watch.admitted.length > 0);
+    await ben.page.getByRole('button', { name: 'Back to app' }).click({ timeout: PAGE_MS });
+    await connected(ben.page);
+    await shown(ben.page.getByRole('log').getByText('Type a message below'));
+    await browser.keep(ben.page, '5-another-person');
+    assert.ok(!(await ben.page.content()).includes(adasWords));
+    assert.ok(!ben.watch.sockets.some((socket) => socket.received.some((frame) => frame.includes(adasWords))));
+    // The same search that finds it at Ada's.
+    const search = `grep -rl ${adasWords} "$HOME/.openclaw" | wc -l`;
+    assert.notEqual(Number(await exec(stack, stack.person('Ada'), search)), 0);
+    assert.equal(Number(await exec(stack, stack.person('Ben'), search)), 0);
+  });
+
+  scene('an open page reconnects by itself after the agent was killed', async () => {
+    const { page, watch } = ada;
+    const admittedBefore = watch.admitted.length;
+    await killAgent('Ada');
+    await until('the agent admitted the open page again', RECONNECT_MS, () => watch.admitted.length > admittedBefore);
+    await connected(page);
+    await say(page, unique());
+    await shown(page.getByRole('log').getByText(ANSWER_PREFIX + adasWords).first());
+    await browser.keep(page, '6-reconnected');
+  });
+
+  scene('who comes while the agent starts again sees the boot page, and then the agent', async () => {
+    const { page, watch } = await noted(browser.tab(ada.context));
+    await killAgent('Ada');
+    await page.goto(stack.url, { timeout: PAGE_MS });
+    await shown(page.getByRole('heading', { name: 'Opening your sandbox' }));
+    await until('the agent admitted the new page', START_MS, () => watch.admitted.length > 0);
+    await connected(page);
+  });
+
+  scene('signing out ends the session and leads to the sign-in page', async () => {
+    const { page, context, watch } = await visitor();
+    await page.goto(`${stack.url}/login`, { timeout: PAGE_MS });
+    await signIn(page, 'Ben');
+    await until("Ben's agent admitted the page", START_MS, () => watch.admitted.length > 0);
+    await page.goto(`${stack.url}/logout`, { timeout: PAGE_MS });
+    await shown(page.getByRole('heading', { name: 'Sign out' }));
+    await browser.keep(page, '7-sign-out');
+    await page.getByRole('button', { name: 'Sign out' }).click({ timeout: PAGE_MS });
+    await page.waitForURL(`${stack.url}/login`, { timeout: PAGE_MS });
+    assert.deepEqual((await context.cookies()).filter((cookie) => cookie.name === 'sb-access-token'), []);
+    await page.goto(stack.url, { timeout: PAGE_MS });
+    assert.equal(new URL(page.url()).pathname, '/login');
+    await context.close();
+  });
+
+  scene('no page of the platform logged an error or broke its policy', () => {
+    const seen = new Set(visitors.flatMap(({ watch }) => watch.ownPages));
+    for (const path of ['/login', '/', '/logout']) assert.ok(seen.has(path), `${path} was not looked at: ${[...seen]}`);
+    assert.deepEqual(visitors.flatMap(({ watch }) => watch.problems), []);
   });
 });

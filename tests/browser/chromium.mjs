@@ -51,6 +51,14 @@ export class Browser {
    */
   async visitor(options = {}) {
     const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+    return this.tab(context);
+  }
+
+  /**
+   * A further page of somebody.
+   * @param {import('playwright-core').BrowserContext} context
+   */
+  async tab(context) {
     const page = await context.newPage();
     this.#pages.push(page);
     return { context, page, watch: new PageWatch(page) };

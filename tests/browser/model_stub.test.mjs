@@ -25,7 +25,17 @@ describe('the model stub', () => {
       { role: 'user', content: 'one' },
       { role: 'assistant', content: 'stub heard: one' },
       { role: 'user', content: [{ type: 'text', text: 'two' }] },
-      { role: 'user', content: '<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nnone' },
+    ];
+    const answer = await (await call('/v1/chat/completions', { model: 'stub-1', messages })).json();
+    assert.equal(answer.choices[0].message.content, 'stub heard: two');
+  });
+
+  test('finds what was asked in what an agent wraps around it', async () => {
+    const messages = [
+      { role: 'user', content: 'repeat: one' },
+      { role: 'assistant', content: 'repeat: wrong' },
+      { role: 'user', content: 'Time: now\n\nrepeat: two \n\nRuntime: x' },
+      { role: 'user', content: 'no other conversations' },
     ];
     const answer = await (await call('/v1/chat/completions', { model: 'stub-1', messages })).json();
     assert.equal(answer.choices[0].message.content, 'stub heard: two');

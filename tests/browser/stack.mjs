@@ -14,6 +14,8 @@ const START_LIMIT_MS = 900_000;
 const STOP_LIMIT_MS = 75_000;
 /** Lines of each log that a failure shows. */
 const TAIL_LINES = 25;
+/** What says nothing about a failure: the supervisor's look at its own health, polls, and each request a second time. */
+const NOISE = /"\/health"|\/status","query"|^\[wrangler:info\] [A-Z]+ \//;
 
 /**
  * @typedef {object} Person
@@ -95,8 +97,7 @@ export class Stack {
     return logs
       .filter((path) => existsSync(path))
       .map((path) => {
-        // The supervisor asks for its own health every few seconds.
-        const lines = readFileSync(path, 'utf8').split('\n').filter((line) => line && !line.includes('/health'));
+        const lines = readFileSync(path, 'utf8').split('\n').filter((line) => line && !NOISE.test(line));
         return [`--- end of ${path}`, ...lines.slice(-TAIL_LINES)].join('\n');
       })
       .join('\n');

@@ -96,6 +96,7 @@ impl Engine {
                 "sandboxes have no way out of their network (on Debian: apt-get install iproute2 nftables)"
             );
         }
+        engine.cgroups.sweep_abandoned();
         let groups = engine.cgroups.sweep().await;
         let directories = engine.sweep_files(&trial.namespace).await?;
         if groups + directories > 0 {

@@ -166,11 +166,13 @@ fn term_reaches_the_program_and_stop_does_not_wait_longer_than_it_must() {
             .text()
             .ends_with("TERM\n")
     );
-    sandbox.remove();
+    assert_eq!(sandbox.remove().status, 204);
 
     // A shell as process 1 has no handler for TERM, so it takes KILL.
-    engine.create("a", &json!({"Entrypoint": ["/bin/sh", "-c", "sleep 1000; true"]}));
-    assert_eq!(engine.call("POST", "/containers/a/start").status, 204);
+    let created = engine.create("a", &json!({"Entrypoint": ["/bin/sh", "-c", "sleep 1000; true"]}));
+    assert_eq!(created.status, 201, "{created:?}");
+    let started = engine.call("POST", "/containers/a/start");
+    assert_eq!(started.status, 204, "{started:?}");
     assert_eq!(engine.call("POST", "/containers/a/stop?t=1").status, 204);
     assert_eq!(engine.inspect("a")["State"]["ExitCode"], 137);
 }

@@ -218,20 +218,44 @@ fn an_allowed_service_is_reached_by_its_name_at_its_port_and_no_other_is() {
     assert_eq!(fetch(&sandbox, "model.local", other), "failed");
 }
 
-#[test]
-fn datagrams_do_not_leave() {
-    let engine = Engine::start();
+/// Asserts that with the programs of `without` covered, connections that leave are led to the engine and nothing else leaves.
+fn assert_one_way_out(without: Vec<&'static str>) {
+    let port = greeter("model");
+    let engine = Engine::with(Setup {
+        allow_host: vec![format!("model.local=127.0.0.1:{port}")],
+        without,
+        ..Setup::default()
+    });
     let sandbox = engine.sandbox("a");
+    assert_eq!(fetch(&sandbox, "model.local", port), "model");
     let said = sandbox.run(
         "perl -MSocket -e 'socket(S,PF_INET,SOCK_DGRAM,0); connect(S,sockaddr_in(443,inet_aton(\"1.2.3.4\"))); \
          print defined(send(S,\"x\",0)) ? \"sent\" : \"refused\"'",
     );
-    assert_eq!(said, "refused");
-    assert!(
-        sandbox
-            .run("ping -c 1 -W 1 1.1.1.1 2>&1 || echo refused")
-            .contains("refused")
+    assert_eq!(said, "refused", "a datagram");
+    let look_up = |server: &str| {
+        sandbox.run(&format!(
+            "perl -MSocket -e 'socket(S,PF_INET,SOCK_DGRAM,0); connect(S,sockaddr_in(53,inet_aton(\"{server}\"))); \
+             send(S,pack(\"n6(C/a*)2xn2\",7,256,1,0,0,0,\"model\",\"local\",1,1),0); alarm 10; recv(S,$r,512,0); \
+             print join(\".\",unpack(\"C4\",substr($r,-4)))'"
+        ))
+    };
+    assert_eq!(look_up("127.0.0.1"), "198.18.0.1");
+    assert_eq!(
+        look_up("8.8.8.8"),
+        "198.18.0.1",
+        "whatever server is asked, the engine answers"
     );
+}
+
+#[test]
+fn everything_that_leaves_meets_the_engine_by_nftables() {
+    assert_one_way_out(vec!["/usr/sbin/iptables-restore"]);
+}
+
+#[test]
+fn everything_that_leaves_meets_the_engine_by_iptables() {
+    assert_one_way_out(vec!["/usr/sbin/nft"]);
 }
 
 #[test]

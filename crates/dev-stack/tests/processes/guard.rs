@@ -20,14 +20,18 @@ struct Fixture {
 }
 
 impl Fixture {
-    fn start(grace_ms: u32, program: &str) -> Self {
+    /// `traps` is what the program does about signals.
+    fn start(grace_ms: u32, traps: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mark = format!("MARK={}", folder.path().display());
         let pid_file = folder.path().join("program.pid");
-        let stray = folder.path().join("stray.pid");
+        let (stray, ready) = (folder.path().join("stray"), folder.path().join("ready"));
         let script = format!(
-            "(setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' &) ; {program}",
-            stray.display()
+            "{traps}
+            (setsid sh -c 'trap \"\" TERM; echo $$ > {}; while :; do sleep 1; done' &)
+            echo $$ > {}; while :; do sleep 0.01; done",
+            stray.display(),
+            ready.display(),
         );
         let (guard, lifeline) = spawn_with_lifeline(
             dev_stack()
@@ -44,6 +48,7 @@ impl Fixture {
         )
         .unwrap();
         line_of(&stray);
+        line_of(&ready);
         Self {
             _folder: folder,
             pid_file,
@@ -60,7 +65,7 @@ impl Fixture {
 
 #[test]
 fn a_stack_that_vanishes_takes_everything_with_it() {
-    let mut fixture = Fixture::start(60_000, "while :; do sleep 1; done");
+    let mut fixture = Fixture::start(60_000, "");
     assert!(marked(&fixture.mark).len() >= 3);
     drop(fixture.lifeline.take());
     end_of(&mut fixture.guard);
@@ -69,7 +74,7 @@ fn a_stack_that_vanishes_takes_everything_with_it() {
 
 #[test]
 fn a_program_that_ignores_term_is_killed_after_its_grace() {
-    let mut fixture = Fixture::start(300, "trap '' TERM; while :; do sleep 1; done");
+    let mut fixture = Fixture::start(300, "trap '' TERM");
     let began = Instant::now();
     send(fixture.guard.id(), Signal::SIGTERM);
     assert_eq!(end_of(&mut fixture.guard).code(), Some(128 + 9));
@@ -79,7 +84,7 @@ fn a_program_that_ignores_term_is_killed_after_its_grace() {
 
 #[test]
 fn a_second_request_does_not_wait_for_the_grace() {
-    let mut fixture = Fixture::start(600_000, "trap 'echo > /dev/null' TERM; while :; do sleep 1; done");
+    let mut fixture = Fixture::start(600_000, "trap : TERM");
     let began = Instant::now();
     send(fixture.guard.id(), Signal::SIGTERM);
     until("the guard to take up the first request", || {
@@ -102,7 +107,7 @@ fn a_second_request_does_not_wait_for_the_grace() {
 
 #[test]
 fn a_program_gets_the_signal_and_its_exit_code_is_passed_on() {
-    let mut fixture = Fixture::start(600_000, "trap 'exit 7' TERM; while :; do sleep 0.01; done");
+    let mut fixture = Fixture::start(600_000, "trap 'exit 7' TERM");
     send(fixture.guard.id(), Signal::SIGTERM);
     assert_eq!(end_of(&mut fixture.guard).code(), Some(7));
     assert_nothing_is_left(&fixture.mark);
@@ -110,7 +115,7 @@ fn a_program_gets_the_signal_and_its_exit_code_is_passed_on() {
 
 #[test]
 fn what_a_killed_program_leaves_is_killed_too() {
-    let mut fixture = Fixture::start(600_000, "while :; do sleep 1; done");
+    let mut fixture = Fixture::start(600_000, "");
     send(fixture.program(), Signal::SIGKILL);
     assert_eq!(end_of(&mut fixture.guard).code(), Some(128 + 9));
     assert_nothing_is_left(&fixture.mark);
@@ -118,7 +123,7 @@ fn what_a_killed_program_leaves_is_killed_too() {
 
 #[test]
 fn a_program_does_not_outlive_a_killed_guard() {
-    let mut fixture = Fixture::start(600_000, "while :; do sleep 1; done");
+    let mut fixture = Fixture::start(600_000, "");
     let program = fixture.program();
     send(fixture.guard.id(), Signal::SIGKILL);
     end_of(&mut fixture.guard);

@@ -44,10 +44,12 @@ pub async fn serve(engine: Arc<Engine>, listener: UnixListener) {
 
 async fn connection(engine: Arc<Engine>, stream: UnixStream) {
     let service = service_fn(move |request| answer(Arc::clone(&engine), request));
-    // A client may close its sending side and still wait for the answer.
-    let mut server = http1::Builder::new();
-    server.half_close(true).timer(TokioTimer::new());
-    drop(server.serve_connection(TokioIo::new(stream), service).await);
+    drop(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .await,
+    );
 }
 
 /// A JSON answer.

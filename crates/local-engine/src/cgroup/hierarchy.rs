@@ -86,18 +86,6 @@ impl Hierarchy {
 
     /// Makes the directories above an engine's groups, with the controllers switched on for what lies below.
     pub fn prepare(&self, parent: &str, instance: &str) -> io::Result<()> {
-        // Another engine that ends may remove the shared directory just before ours is made in it.
-        let mut outcome = self.prepare_once(parent, instance);
-        for _ in 0..3 {
-            if !matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::NotFound) {
-                break;
-            }
-            outcome = self.prepare_once(parent, instance);
-        }
-        outcome
-    }
-
-    fn prepare_once(&self, parent: &str, instance: &str) -> io::Result<()> {
         for base in self.bases(parent, instance) {
             let Some(shared) = base.parent() else { continue };
             make_directory(shared)?;

@@ -3,6 +3,7 @@
 mod hierarchy;
 mod settings;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +17,8 @@ use crate::limits::Limits;
 
 /// Name of the directory that all engines share, below the mount of a hierarchy.
 const PARENT: &str = "moltworker";
+/// Age from which an empty group is nobody's.
+const ABANDONED: Duration = Duration::from_secs(60);
 /// How long the kernel may take to let go of killed processes.
 const EMPTYING: Duration = Duration::from_secs(5);
 
@@ -59,38 +62,58 @@ impl Cgroups {
         let group = Cgroup {
             directories: self.directories(name),
         };
-        let made = self.hierarchy.prepare(PARENT, &self.instance).and_then(|()| {
-            for (directory, controllers) in group.directories.iter().zip(self.hierarchy.controllers()) {
-                make_directory(directory)?;
-                for setting in self.hierarchy.settings(controllers, limits) {
-                    setting.apply(directory)?;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match self.make(&group, limits) {
+                Ok(()) => return Ok(group),
+                // Another engine that starts or ends may remove a directory just before ours is made in it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound && attempts < 5 => {}
+                Err(error) => {
+                    group.remove_now();
+                    return Err(error);
                 }
             }
-            Ok(())
-        });
-        match made {
-            Ok(()) => Ok(group),
-            Err(error) => {
-                group.remove_now();
-                Err(error)
+        }
+    }
+
+    fn make(&self, group: &Cgroup, limits: &Limits) -> io::Result<()> {
+        self.hierarchy.prepare(PARENT, &self.instance)?;
+        for (directory, controllers) in group.directories.iter().zip(self.hierarchy.controllers()) {
+            make_directory(directory)?;
+            for setting in self.hierarchy.settings(controllers, limits) {
+                setting.apply(directory)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes groups of engines that were killed and never started again. A group of one that lives has a process in it, or is younger
+    /// than [`ABANDONED`], or is made again when it is needed.
+    pub fn sweep_abandoned(&self) {
+        for base in self.hierarchy.bases(PARENT, &self.instance) {
+            for engine in base.parent().map(subdirectories).unwrap_or_default() {
+                for group in subdirectories(&engine).into_iter().chain([engine]) {
+                    let age = std::fs::metadata(&group).and_then(|found| found.modified()).ok();
+                    if age
+                        .and_then(|made| made.elapsed().ok())
+                        .is_some_and(|age| age > ABANDONED)
+                    {
+                        // The kernel refuses where there is still a process.
+                        drop(std::fs::remove_dir(&group));
+                    }
+                }
             }
         }
     }
 
     /// Ends whatever an earlier engine of the same name left behind, and removes its groups. Returns how many groups there were.
     pub async fn sweep(&self) -> usize {
-        let mut names = std::collections::BTreeSet::new();
-        for base in self.hierarchy.bases(PARENT, &self.instance) {
-            let Ok(entries) = std::fs::read_dir(&base) else {
-                continue;
-            };
-            names.extend(
-                entries
-                    .flatten()
-                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-                    .filter_map(|entry| entry.file_name().into_string().ok()),
-            );
-        }
+        let bases = self.hierarchy.bases(PARENT, &self.instance);
+        let left = bases.iter().flat_map(|base| subdirectories(base));
+        let names: BTreeSet<_> = left
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect();
         for name in &names {
             Cgroup {
                 directories: self.directories(name),
@@ -119,6 +142,22 @@ impl Cgroups {
             .map(|base| base.join(name))
             .collect()
     }
+}
+
+impl Drop for Cgroups {
+    fn drop(&mut self) {
+        self.remove_instance();
+    }
+}
+
+fn subdirectories(path: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(path) else {
+        return Vec::new();
+    };
+    let directories = entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    directories.map(|entry| entry.path()).collect()
 }
 
 fn make_directory(path: &Path) -> io::Result<()> {
@@ -205,5 +244,37 @@ impl Cgroup {
                 Ok(()) => true,
                 Err(error) => error.kind() == io::ErrorKind::NotFound,
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn only_groups_that_nobody_can_be_about_to_use_are_swept() {
+        let root = tempfile::tempdir().unwrap();
+        let long_ago = SystemTime::now() - 2 * ABANDONED;
+        for (group, old) in [
+            ("dead/a", true),
+            ("live/b", false),
+            ("mixed/c", true),
+            ("mixed/d", false),
+        ] {
+            let group = root.path().join(PARENT).join(group);
+            std::fs::create_dir_all(&group).unwrap();
+            if old {
+                std::fs::File::open(&group).unwrap().set_modified(long_ago).unwrap();
+            }
+        }
+        let dead = root.path().join(PARENT).join("dead");
+        std::fs::File::open(&dead).unwrap().set_modified(long_ago).unwrap();
+        let cgroups = Cgroups::new(Hierarchy::Unified(root.path().to_owned()), "ours");
+        cgroups.sweep_abandoned();
+        let left = |path: &str| root.path().join(PARENT).join(path).is_dir();
+        assert!(!left("dead/a") && !left("mixed/c"));
+        assert!(left("live/b") && left("mixed/d"));
     }
 }

@@ -287,7 +287,7 @@ async fn ps(engine: &Engine, options: &Ps) -> Result<String, String> {
         let short_id: String = container["Id"].as_str().unwrap_or_default().chars().take(12).collect();
         let line = serde_json::json!({
             "ID": short_id,
-            "Names": container["Names"][0].as_str().unwrap_or_default().trim_start_matches('/'),
+            "Names": container.pointer("/Names/0").and_then(Value::as_str).unwrap_or_default().trim_start_matches('/'),
             "Image": container["Image"], "Status": container["Status"], "State": container["State"],
         });
         out += &fill(format, &line)?;

@@ -58,13 +58,13 @@ fn redirect(egress_port: u16) -> Result<(), String> {
 fn nft_rules(egress_port: u16) -> String {
     format!(
         "table ip sandbox {{
-  chain redirect {{
+  chain to_engine {{
     type nat hook output priority -100; policy accept;
     ip daddr {{ 127.0.0.0/8, {OWN_ADDRESS} }} return
     meta l4proto {{ tcp, udp }} th dport 53 redirect to :53
     meta l4proto tcp redirect to :{egress_port}
   }}
-  chain refuse {{
+  chain refused {{
     type filter hook output priority 0; policy accept;
     ip daddr {{ 127.0.0.0/8, {OWN_ADDRESS} }} accept
     reject with icmp type admin-prohibited
