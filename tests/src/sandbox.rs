@@ -3,8 +3,9 @@
 use crate::people::User;
 use crate::reply::Reply;
 use crate::stack::Stack;
-use crate::wait::until;
+use crate::wait::{try_until, until};
 use serde_json::Value;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Longest start: the platform holds a request for 30 s, and the machine may be busy.
@@ -53,20 +54,34 @@ impl From<Reply> for Seen {
 }
 
 impl Stack {
-    /// Waits until a user's sandbox serves, starting it if need be.
+    /// Waits until a user's sandbox serves, starting it if need be. Once one did not in time, no further one is waited for as long:
+    /// where nothing starts, a run is to end soon.
     ///
     /// # Panics
     /// When it does not.
     pub async fn awake(&self, user: &User) {
-        until("the sandbox serves", START_LIMIT, async || {
+        let limit = if self.nothing_starts.load(Ordering::Relaxed) {
+            Duration::ZERO
+        } else {
+            START_LIMIT
+        };
+        let mut last = String::new();
+        let serves = try_until("the sandbox serves", limit, async || {
             let reply = self.get("/echo").user(user).send().await;
-            match reply.status {
-                200 => Some(()),
-                503 => None,
-                _ => panic!("{} answered {}: {}", reply.backend(), reply.status, reply.text()),
-            }
-        })
-        .await;
+            assert!(
+                matches!(reply.status, 200 | 503),
+                "{} answered {}: {}",
+                reply.backend(),
+                reply.status,
+                reply.text()
+            );
+            last = reply.text();
+            (reply.status == 200).then_some(())
+        });
+        if let Err(late) = serves.await {
+            self.nothing_starts.store(true, Ordering::Relaxed);
+            panic!("{late}; the last answer was {last}");
+        }
     }
 
     /// The state of a user's sandbox, as the admin API tells it.

@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -56,6 +57,7 @@ pub struct Stack {
     /// Its engine.
     pub engine: Engine,
     pub(crate) http: reqwest::Client,
+    pub(crate) nothing_starts: AtomicBool,
     launch: Option<Launch>,
     state: Option<StateDir>,
 }
@@ -156,6 +158,7 @@ impl Stack {
             secrets,
             engine,
             http,
+            nothing_starts: AtomicBool::new(false),
             launch,
             state,
         })
