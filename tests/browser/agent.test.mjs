@@ -65,7 +65,13 @@ describe('a person and the agent', () => {
   }
   const visitor = (options) => noted(browser.visitor(options));
 
-  const signIn = (page, name) => page.getByRole('button', { name: `Continue as ${name}` }).click({ timeout: PAGE_MS });
+  /** Chooses a person on the sign-in page. */
+  async function signIn(page, name) {
+    const answered = page.waitForResponse((response) => response.request().method() === 'POST', { timeout: PAGE_MS });
+    const [response] = await Promise.all([answered, page.getByRole('button', { name: `Continue as ${name}` }).click({ timeout: PAGE_MS })]);
+    assert.equal(response.status(), 303, `signing in was answered ${response.status()}`);
+  }
+
   const shown = (locator, timeout = PAGE_MS) => locator.waitFor({ state: 'visible', timeout });
   /** Until the agent's page says so itself, in a place for screen readers. */
   const connected = (page) =>
@@ -213,8 +219,8 @@ describe('a person and the agent', () => {
   });
 
   scene('no page of the platform logged an error or broke its policy', () => {
+    assert.deepEqual(visitors.flatMap(({ watch }) => watch.problems), []);
     const seen = new Set(visitors.flatMap(({ watch }) => watch.ownPages));
     for (const path of ['/login', '/', '/logout']) assert.ok(seen.has(path), `${path} was not looked at: ${[...seen]}`);
-    assert.deepEqual(visitors.flatMap(({ watch }) => watch.problems), []);
   });
 });

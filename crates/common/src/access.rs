@@ -36,26 +36,6 @@ pub fn is_stripped(name: &str) -> bool {
             .any(|prefix| name.starts_with(prefix))
 }
 
-/// A `Cookie` header without the platform's own cookies; `None` when nothing is left.
-#[must_use]
-pub fn foreign_cookies(header: &str) -> Option<String> {
-    let left: Vec<&str> = header
-        .split(';')
-        .map(str::trim)
-        .filter(|pair| !pair.is_empty())
-        .filter(|pair| {
-            let name = pair.split('=').next().unwrap_or_default().trim();
-            let lower = name.to_ascii_lowercase();
-            !(lower.starts_with("__host-")
-                || lower.starts_with("__secure-")
-                || lower.starts_with("sb-")
-                || lower.starts_with("molt-"))
-                && lower != "cf_authorization"
-        })
-        .collect();
-    (!left.is_empty()).then(|| left.join("; "))
-}
-
 /// Whether the client is a browser that navigates: it gets pages and redirects instead of JSON.
 #[must_use]
 pub fn wants_page(method: &str, accept: Option<&str>, upgrade: bool) -> bool {
@@ -81,7 +61,7 @@ pub fn return_path(asked: Option<&str>) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{foreign_cookies, is_stripped, return_path, user_token, wants_page};
+    use super::{is_stripped, return_path, user_token, wants_page};
 
     #[test]
     fn a_bearer_token_wins_over_the_cookie() {
@@ -115,15 +95,6 @@ mod tests {
         ] {
             assert!(!is_stripped(name), "{name}");
         }
-    }
-
-    #[test]
-    fn only_foreign_cookies_reach_a_sandbox() {
-        assert_eq!(
-            foreign_cookies("a=1; sb-access-token=t; __Host-x=y; b=2").as_deref(),
-            Some("a=1; b=2")
-        );
-        assert_eq!(foreign_cookies(" sb-access-token=t;SB-x=1 ; CF_Authorization=z"), None);
     }
 
     #[test]

@@ -23,6 +23,37 @@ pub fn session(header: &str) -> Option<&str> {
         .find(|value| !value.is_empty())
 }
 
+/// Whether a cookie of this name is the platform's: a sandbox neither sees nor sets it. Browsers reserve the two prefixes for cookies that
+/// a host sets for itself, which on this origin is the edge, and compare them without regard to case; so do we.
+#[must_use]
+pub fn is_ours(name: &str) -> bool {
+    let name = name.trim().to_ascii_lowercase();
+    ["__host-", "__secure-", "sb-", "molt-"]
+        .iter()
+        .any(|prefix| name.starts_with(prefix))
+        || name == "cf_authorization"
+}
+
+/// A `Cookie` header without the platform's own cookies; `None` when nothing is left. Commas count as separators too where one of ours
+/// follows: that is how repeated headers are joined.
+#[must_use]
+pub fn foreign(header: &str) -> Option<String> {
+    let mut kept = Vec::new();
+    for pair in header.split(';') {
+        let mut parts = pair.split(',');
+        let end = parts.position(|part| is_ours(part.split('=').next().unwrap_or_default()));
+        let whole = match end {
+            // What follows one of ours after a comma may be the rest of its value.
+            Some(index) => pair.split(',').take(index).collect::<Vec<_>>().join(","),
+            None => pair.to_owned(),
+        };
+        if !whole.trim().is_empty() {
+            kept.push(whole.trim().to_owned());
+        }
+    }
+    (!kept.is_empty()).then(|| kept.join("; "))
+}
+
 /// `Set-Cookie` for a session token that lives `max_age` seconds; 0 removes it.
 #[must_use]
 pub fn set_session(token: &str, max_age: u64, secure: bool) -> String {
@@ -44,7 +75,7 @@ pub fn set_login_state(state: &str, secure: bool) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{session, set_session};
+    use super::{foreign, session, set_session};
 
     #[test]
     fn finds_the_session_among_others() {
@@ -54,6 +85,26 @@ mod tests {
             session("xsb-access-token=t; sb-access-tokenx=t; =t; sb-access-token"),
             None
         );
+    }
+
+    #[test]
+    fn only_foreign_cookies_reach_a_sandbox() {
+        assert_eq!(
+            foreign("a=1; sb-access-token=t; __Host-x=y; b=2").as_deref(),
+            Some("a=1; b=2")
+        );
+        assert_eq!(
+            foreign(" sb-access-token=t;SB-x=1 ; CF_Authorization=z; molt-login-state=q"),
+            None
+        );
+        assert_eq!(foreign("  ;; "), None);
+        assert_eq!(foreign("a=sb-access-token=1").as_deref(), Some("a=sb-access-token=1"));
+        assert_eq!(
+            foreign("a=1; b=2, sb-access-token=t").as_deref(),
+            Some("a=1; b=2"),
+            "two headers, joined"
+        );
+        assert_eq!(foreign("a=1,sb-access-token=t,u; c=x,y").as_deref(), Some("a=1; c=x,y"));
     }
 
     #[test]

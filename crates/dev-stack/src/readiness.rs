@@ -63,6 +63,22 @@ impl Probe {
         self.http.get(url).timeout(limit).send().await.is_ok()
     }
 
+    /// Waits until one wrangler process answers by itself; any HTTP status will do.
+    ///
+    /// # Errors
+    /// When that takes longer than `limit`.
+    pub async fn wait_alive(&self, port: u16, limit: Duration) -> Result<(), NotReady> {
+        let deadline = Instant::now() + limit;
+        while !self.is_alive(port, ANSWER_LIMIT).await {
+            if Instant::now() >= deadline {
+                let seen = format!("GET http://127.0.0.1:{port}/health: no answer");
+                return Err(NotReady::Deadline { limit, seen });
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
+
     async fn answers(&self, url: &str, admin: &str) -> Result<(), String> {
         self.expect_ok(&format!("{url}/health"), None).await?;
         self.expect_ok(&format!("{url}/api/super/users"), Some(admin)).await

@@ -58,7 +58,8 @@ pub fn page(status: u16, html: &str, extra: &[(&str, &str)]) -> Result<Response>
         ("cache-control", "no-store"),
         ("content-security-policy", PAGE_POLICY),
         ("x-content-type-options", "nosniff"),
-        ("referrer-policy", "no-referrer"),
+        // Under no-referrer browsers send `Origin: null` with a form, also to its own origin.
+        ("referrer-policy", "same-origin"),
         ("x-frame-options", "DENY"),
     ];
     headers.extend_from_slice(extra);

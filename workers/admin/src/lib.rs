@@ -35,12 +35,24 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         Ok(identity) => identity,
         Err(problem) => return molt_platform::respond::problem(&problem),
     };
-    let mut incoming = HttpRequest::try_from(worker::Request::from(request))?;
+    // The runtime passes on values that HTTP does not allow; the `http` crate does not.
+    let Ok(mut incoming) = HttpRequest::try_from(worker::Request::from(request)) else {
+        let problem = Problem::invalid("headers", "hold a value that HTTP does not allow").request(&identity.rid);
+        return molt_platform::respond::problem(&problem);
+    };
     let request_id = identity.rid.clone();
     incoming.extensions_mut().insert(identity);
     let mut response = routes::router(&env).call(incoming).await?;
     if let Some(respond::Failure(problem)) = response.extensions_mut().remove() {
-        return molt_platform::respond::problem(&problem.request(&request_id));
+        let answer = molt_platform::respond::problem(&problem.request(&request_id))?;
+        if let Some(allow) = response
+            .headers()
+            .get(http::header::ALLOW)
+            .and_then(|value| value.to_str().ok())
+        {
+            answer.headers().set("allow", allow)?;
+        }
+        return Ok(answer);
     }
     Ok(worker::Response::try_from(response)?.into())
 }

@@ -7,7 +7,7 @@ use molt_common::flag::Flag;
 use molt_common::identity;
 use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
-use molt_common::{control, id, redaction};
+use molt_common::{control, cookie, id, redaction};
 use molt_platform::forward::{Outgoing, client_encoding, header};
 use molt_platform::{entropy, log, respond, settings};
 use serde_json::json;
@@ -130,9 +130,7 @@ async fn backend(
 
 async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Response> {
     let outgoing = Outgoing::new(&call.request.url(), call.request)?;
-    let cookies = header(call.request, "cookie")
-        .as_deref()
-        .and_then(access::foreign_cookies);
+    let cookies = header(call.request, "cookie").as_deref().and_then(cookie::foreign);
     let client = header(call.request, "cf-connecting-ip");
     outgoing.strip(access::is_stripped)?;
     match cookies {

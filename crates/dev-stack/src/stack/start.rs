@@ -109,6 +109,7 @@ impl Stack {
 
     async fn start_workers(&mut self, workspace: &Workspace) -> Result<(), StackError> {
         let started = Instant::now();
+        let limit = Duration::from_secs(self.args.ready_timeout);
         let layout = processes(self.args.split, &self.router_ports);
         let inner = layout.iter().filter(|process| process.port.is_none()).count();
         // All at once, so that no two are alike.
@@ -119,10 +120,15 @@ impl Stack {
             let command = self.dev_command(workspace, process, port, inspector_port);
             let launch = self.launch(&process.name, command, self.wrangler_environment());
             self.spawn(Role::Wrangler(port), launch)?;
+            if layout.len() > 1 {
+                // They share a folder of SQLite files and lock each other out while they first open them: one after another.
+                let probe = self.probe.clone();
+                self.unless_one_ends(async { probe.wait_alive(port, limit).await })
+                    .await?;
+            }
         }
         let (probe, admin) = (self.probe.clone(), self.secrets.admin.clone());
         let urls = router_urls(&self.router_ports);
-        let limit = Duration::from_secs(self.args.ready_timeout);
         self.unless_one_ends(async { probe.wait(&urls, &admin, limit).await })
             .await?;
         self.terminal.step("workers", started, "answer");

@@ -104,7 +104,7 @@ pub fn to_agent(incoming: &HeaderMap, owner: &str, fallback: &PublicAddress, web
         let rest = cookie
             .to_str()
             .ok()
-            .and_then(cookies::without_ours)
+            .and_then(molt_common::cookie::foreign)
             .and_then(|rest| HeaderValue::from_str(&rest).ok());
         if let Some(rest) = rest {
             outgoing.append(header::COOKIE, rest);
