@@ -45,6 +45,10 @@ pub mod header {
     pub const ACCEPT_ENCODING: &str = "x-molt-accept-encoding";
     /// On an answer: the agent admits no traffic just now, and `sandboxd` itself answered. An agent cannot set it.
     pub const NOT_READY: &str = "x-molt-not-ready";
+    /// Value of [`NOT_READY`]: the agent is on its way up.
+    pub const NOT_READY_STARTING: &str = "starting";
+    /// Value of [`NOT_READY`]: the agent broke this exchange; perhaps it has just ended.
+    pub const NOT_READY_BROKE_OFF: &str = "broke-off";
 }
 
 /// How far a start has come inside the sandbox.

@@ -5,9 +5,11 @@ mod login;
 mod logout;
 mod session;
 
-use crate::dispatch::Call;
+use crate::dispatch::{Call, problem};
 use molt_common::flag::Flag;
+use molt_common::problem::Problem;
 use molt_common::route::Page;
+use molt_platform::forward::header;
 use molt_platform::{entropy, respond, settings};
 use serde_json::json;
 use web_sys::Response;
@@ -52,8 +54,16 @@ pub fn layout(title: &str, body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · Moltworker</title>\
-         <link rel=\"stylesheet\" href=\"/_molt/assets/page.css\"></head><body><main><h1>{title}</h1>{body}</main></body></html>"
+         <link rel=\"icon\" href=\"/_molt/assets/icon.svg\"><link rel=\"stylesheet\" href=\"/_molt/assets/page.css\"></head><body><main><h1>{title}</h1>{body}</main></body></html>"
     )
+}
+
+/// A refused form: a page for a person in a browser, a problem for the rest.
+pub fn refused(call: &Call<'_>, refused: Problem) -> Result<Response> {
+    if header(call.request, "accept").is_some_and(|accept| accept.contains("text/html")) {
+        return notice(refused.status, &refused.title, &refused.detail, &call.id);
+    }
+    problem(call, refused)
 }
 
 /// A page that says one thing.

@@ -58,7 +58,7 @@ pub async fn write(settings: &Settings) -> io::Result<Outcome> {
         locked: config::locked(&settings.owner, &settings.public_origins, layout.agent_port),
         defaults: config::defaults(),
     };
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new(crate::process::own_program::own_program()?);
     command
         .arg("write-agent-config")
         .env_clear()

@@ -36,7 +36,10 @@ pub fn agent_spec(settings: &Settings) -> io::Result<AgentSpec> {
         AgentKind::Echo => {
             let (port, delay) = (layout.agent_port.to_string(), layout.echo_start_delay_ms.to_string());
             let args = ["echo-agent", "--port", &port, "--start-delay-ms", &delay];
-            (text(std::env::current_exe()?), args.map(str::to_owned).to_vec())
+            (
+                text(crate::process::own_program::own_program()?),
+                args.map(str::to_owned).to_vec(),
+            )
         }
     };
     let confinement = Confinement::of_agent_user(layout, layout.home.clone(), OOM_SCORE_ADJ);

@@ -54,7 +54,7 @@ pub fn run(args: &InitArgs) -> ExitCode {
 fn keep_serving(settings: &Settings) -> io::Result<()> {
     let signals = block_signals()?;
     prepare_state_dir(&settings.layout.state_dir)?;
-    let program = std::env::current_exe()?;
+    let program = crate::process::own_program::own_program()?;
     // `serve` receives its settings on a pipe, so that no process but this one ever has the token in its environment.
     let handover = serde_json::to_vec(settings)?;
     tracing::info!(

@@ -4,4 +4,5 @@ pub mod confine;
 pub mod environment;
 pub mod exit;
 pub mod hardening;
+pub mod own_program;
 pub mod tree;

@@ -3,7 +3,7 @@
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
 use molt_common::control::SupervisorPhase;
-use molt_common::control::header::NOT_READY;
+use molt_common::control::header::{NOT_READY, NOT_READY_BROKE_OFF, NOT_READY_STARTING};
 use serde::Serialize;
 
 use crate::http_server::{Body, whole};
@@ -81,8 +81,12 @@ impl Problem {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if phase.is_some() {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            headers.insert(NOT_READY, HeaderValue::from_static("1"));
         }
+        match self {
+            Self::AgentNotReady(_) => headers.insert(NOT_READY, HeaderValue::from_static(NOT_READY_STARTING)),
+            Self::AgentBrokeOff => headers.insert(NOT_READY, HeaderValue::from_static(NOT_READY_BROKE_OFF)),
+            Self::WrongUser | Self::BadRequest => None,
+        };
         response
     }
 }

@@ -45,7 +45,7 @@ impl Shim {
             _ => {}
         }
         let listener = StdUnixListener::bind(&self.socket)?;
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(crate::process::own_program::own_program()?);
         command
             .arg(match kind {
                 ShimKind::Command => "run-command",

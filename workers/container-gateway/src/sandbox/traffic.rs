@@ -19,6 +19,8 @@ use worker::{Delay, Error, Result};
 
 /// Requests that are not a page, and sockets, wait this long for the agent.
 const HOLD_MS: u64 = 30_000;
+/// A request at which the agent breaks off is repeated this often: longer than sandboxd takes to see that the agent has ended.
+const MOST_BROKEN_OFF: u32 = 5;
 const POLL: Duration = Duration::from_millis(100);
 
 /// Answers one request of the owner.
@@ -43,6 +45,7 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
     // What has no body can be asked again; the rest may have been read already.
     let repeatable = matches!(request.method().as_str(), "GET" | "HEAD");
     let until = entropy::now().plus(HOLD_MS);
+    let mut broken_off = 0;
     loop {
         let mut view = calls::need(object, owner, tier).await?;
         if view.lifecycle == Lifecycle::Running {
@@ -52,6 +55,8 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
                     return respond::problem(&unreachable().request(&rid));
                 }
                 Attempt::NotReady(response) if !repeatable || entropy::now() >= until => return Ok(response),
+                Attempt::BrokenOff(response) if !repeatable || broken_off >= MOST_BROKEN_OFF => return Ok(response),
+                Attempt::BrokenOff(_) => broken_off += 1,
                 Attempt::Broken => {}
                 // What is stored is older than this answer.
                 Attempt::NotReady(_) => (view.lifecycle, view.phase) = (Lifecycle::Starting, Some(Phase::Agent)),
@@ -73,14 +78,19 @@ enum Attempt {
     Answered(Response),
     /// By sandboxd: the agent is being started again.
     NotReady(Response),
+    /// By sandboxd: the agent broke the exchange. Perhaps it has just ended, perhaps it does so with this request.
+    BrokenOff(Response),
     /// By nobody.
     Broken,
 }
 
 async fn attempt(object: &Sandbox, request: &Request, rid: &str) -> Result<Attempt> {
     let attempt = match pass(object, request).await {
-        Ok(response) if response.headers().has(control_header::NOT_READY)? => Attempt::NotReady(response),
-        Ok(response) => return Ok(Attempt::Answered(response)),
+        Ok(response) => match response.headers().get(control_header::NOT_READY)?.as_deref() {
+            None => return Ok(Attempt::Answered(response)),
+            Some(control_header::NOT_READY_BROKE_OFF) => Attempt::BrokenOff(response),
+            Some(_) => Attempt::NotReady(response),
+        },
         Err(error) => {
             log::error(
                 "sandbox_did_not_answer",

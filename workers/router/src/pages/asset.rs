@@ -6,7 +6,8 @@ use molt_platform::respond;
 use web_sys::Response;
 use worker::Result;
 
-const ASSETS: [(&str, &str, &str); 3] = [
+const ASSETS: [(&str, &str, &str); 4] = [
+    ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
     (
         "page.css",
         "text/css; charset=utf-8",

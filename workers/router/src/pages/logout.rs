@@ -1,8 +1,8 @@
 //! `/logout`: a page that asks, and a POST that does it. No GET changes anything.
 
-use super::layout;
+use super::{layout, refused as refused_page};
 use crate::admission;
-use crate::dispatch::{Call, problem};
+use crate::dispatch::Call;
 use molt_common::cookie;
 use molt_platform::respond;
 use web_sys::Response;
@@ -16,9 +16,15 @@ pub fn answer(call: &Call<'_>) -> Result<Response> {
         return respond::page(200, &layout("Sign out", body), &[]);
     }
     if let Err(refused) = admission::same_origin(call) {
-        return problem(call, refused);
+        return refused_page(call, refused);
     }
-    let response = respond::with(303, &[("location", "/login"), ("cache-control", "no-store")], None)?;
+    // What the agent's page kept in this browser (its device key is among it) is not for the next person.
+    let headers = [
+        ("location", "/login"),
+        ("cache-control", "no-store"),
+        ("clear-site-data", "\"storage\""),
+    ];
+    let response = respond::with(303, &headers, None)?;
     // Both names: the browser may hold one from another scheme or an older release.
     response
         .headers()

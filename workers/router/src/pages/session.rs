@@ -1,9 +1,9 @@
 //! What turns a sign-in into a session: the provider's token, posted by our own callback page, or a development user.
 
-use super::layout;
 use super::login::{development_users, parameter};
+use super::{layout, refused as refused_page};
 use crate::admission;
-use crate::dispatch::{Call, problem};
+use crate::dispatch::Call;
 use molt_common::id::{self, UserId};
 use molt_common::problem::Problem;
 use molt_common::{access, cookie, user_token};
@@ -69,24 +69,24 @@ fn open(call: &Call<'_>, token: &str, lifetime_s: u64, next: Option<&str>) -> Re
 pub async fn development(call: &Call<'_>) -> Result<Response> {
     let users = development_users(call);
     if users.is_empty() {
-        return problem(
+        return refused_page(
             call,
             Problem::not_found("There is no development identity provider here."),
         );
     }
     let fields = match form(call).await? {
         Ok(fields) => fields,
-        Err(refused) => return problem(call, refused),
+        Err(refused) => return refused_page(call, refused),
     };
     let field = |name: &str| fields.get(name).map(String::as_str);
     if let Err(refused) = bound(call, field("state")) {
-        return problem(call, refused);
+        return refused_page(call, refused);
     }
     let Some(user) = users.iter().find(|user| Some(user.id.as_str()) == field("user")) else {
-        return problem(call, Problem::invalid("user", "is not one of the development users"));
+        return refused_page(call, Problem::invalid("user", "is not one of the development users"));
     };
     let Ok(subject) = UserId::parse(&user.id) else {
-        return problem(
+        return refused_page(
             call,
             Problem::invalid("user", "is configured with an id that is not a UUID"),
         );
@@ -104,7 +104,7 @@ pub async fn development(call: &Call<'_>) -> Result<Response> {
         SESSION_S,
     ) {
         Ok(token) => open(call, &token, SESSION_S, field("next")),
-        Err(_) => problem(
+        Err(_) => refused_page(
             call,
             Problem::new(
                 503,
@@ -124,14 +124,14 @@ pub async fn callback(call: &Call<'_>) -> Result<Response> {
     }
     let fields = match form(call).await? {
         Ok(fields) => fields,
-        Err(refused) => return problem(call, refused),
+        Err(refused) => return refused_page(call, refused),
     };
     let state = parameter(call, "state");
     if let Err(refused) = bound(call, state.as_deref()) {
-        return problem(call, refused);
+        return refused_page(call, refused);
     }
     let Some(token) = fields.get("access_token").filter(|token| !token.is_empty()) else {
-        return problem(call, Problem::invalid("access_token", "is missing"));
+        return refused_page(call, Problem::invalid("access_token", "is missing"));
     };
     match admission::person(call, token) {
         Ok(user) => open(
@@ -140,6 +140,6 @@ pub async fn callback(call: &Call<'_>) -> Result<Response> {
             user.until.since(entropy::now()) / 1000,
             parameter(call, "next").as_deref(),
         ),
-        Err(refused) => problem(call, refused),
+        Err(refused) => refused_page(call, refused),
     }
 }
