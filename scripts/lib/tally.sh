@@ -73,10 +73,14 @@ show_tail() {
   tail -n 40 "$1" | sed 's/^/    | /'
 }
 
-# The names of the tests that failed, and what they said, as libtest prints it after the runs.
+# The names of the tests that failed, and what they said.
 show_failed_tests() {
   printf '    from %s:\n' "$1"
-  sed -n -e '/^failures:$/,/^test result:/p' -e '/^not ok /p' -e '/^ *error: /p' "$1" | head -n 200 | sed 's/^/    | /'
+  {
+    sed -n '/^failures:$/,/^test result:/p' "$1"
+    # TAP: what failed, and the first two lines of why.
+    grep -E -A 2 '^ *(not ok |error: )' "$1" | grep -vE '^ *(--|---|duration_ms: .*|type: .*)$'
+  } | head -n 200 | sed 's/^/    | /'
 }
 
 # Sum over the closing lines of libtest and of what imitates it.

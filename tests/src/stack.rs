@@ -268,6 +268,9 @@ impl Drop for Stack {
     /// A test that failed did not stop it.
     fn drop(&mut self) {
         if let Some(launch) = self.launch.as_ref().filter(|launch| launch.ended().is_none()) {
+            if std::thread::panicking() {
+                self.keep_logs("failed");
+            }
             Launch::signal(self.ready.pid, Signal::SIGTERM);
             launch.wait(STOP_LIMIT);
         }

@@ -16,6 +16,32 @@ pub struct Probe {
     http: Client,
 }
 
+/// What the requests carry.
+#[derive(Clone)]
+pub struct Credentials {
+    /// Bootstrap secret of the admin API.
+    pub admin: String,
+    /// Id of a person.
+    pub user: &'static str,
+    /// Value of `Authorization` that signs that person in.
+    pub authorization: String,
+}
+
+/// The requests: path, and the header that it needs. None of them wakes a sandbox.
+fn checks(credentials: &Credentials) -> [(String, Option<(&str, &str)>); 4] {
+    let admin = Some((admin_secret::HEADER, credentials.admin.as_str()));
+    let user = Some(("authorization", credentials.authorization.as_str()));
+    [
+        ("/health".to_owned(), None),
+        // Router to admin, and the database.
+        ("/api/super/users".to_owned(), admin),
+        // Admin to the sandbox's object, which lives in the gateway.
+        (format!("/api/super/users/{}/state", credentials.user), admin),
+        // Router to gateway.
+        ("/_molt/boot".to_owned(), user),
+    ]
+}
+
 /// Why the stack is not ready.
 #[derive(Debug, thiserror::Error)]
 pub enum NotReady {
@@ -40,14 +66,14 @@ impl Probe {
         })
     }
 
-    /// Waits until every router answers 200 to `GET /health` and, with the admin secret, to `GET /api/super/users`.
+    /// Waits until every router answers 200 to requests that, together, take every worker and every binding between them.
     ///
     /// # Errors
     /// When that takes longer than `limit`.
-    pub async fn wait(&self, urls: &[String], admin: &str, limit: Duration) -> Result<(), NotReady> {
+    pub async fn wait(&self, urls: &[String], credentials: &Credentials, limit: Duration) -> Result<(), NotReady> {
         let deadline = Instant::now() + limit;
         for url in urls {
-            while let Err(seen) = self.answers(url, admin).await {
+            while let Err(seen) = self.answers(url, credentials).await {
                 if Instant::now() >= deadline {
                     return Err(NotReady::Deadline { limit, seen });
                 }
@@ -79,15 +105,17 @@ impl Probe {
         Ok(())
     }
 
-    async fn answers(&self, url: &str, admin: &str) -> Result<(), String> {
-        self.expect_ok(&format!("{url}/health"), None).await?;
-        self.expect_ok(&format!("{url}/api/super/users"), Some(admin)).await
+    async fn answers(&self, url: &str, credentials: &Credentials) -> Result<(), String> {
+        for (path, credential) in checks(credentials) {
+            self.expect_ok(&format!("{url}{path}"), credential).await?;
+        }
+        Ok(())
     }
 
-    async fn expect_ok(&self, url: &str, admin: Option<&str>) -> Result<(), String> {
+    async fn expect_ok(&self, url: &str, credential: Option<(&str, &str)>) -> Result<(), String> {
         let mut request = self.http.get(url).timeout(ANSWER_LIMIT);
-        if let Some(admin) = admin {
-            request = request.header(admin_secret::HEADER, admin);
+        if let Some((header, value)) = credential {
+            request = request.header(header, value);
         }
         let response = request.send().await.map_err(|error| {
             let cause = if error.is_timeout() {

@@ -11,7 +11,7 @@ use crate::engine::{self, EngineClient};
 use crate::ports;
 use crate::private_file;
 use crate::process::child::{GuardedChild, Launch};
-use crate::readiness::NotReady;
+use crate::readiness::{Credentials, NotReady};
 use crate::ready_file::{ReadyFile, ReadyProcess, ReadyUser};
 use crate::restart::RestartBudget;
 use crate::users::{self, DEMO_USERS};
@@ -43,8 +43,9 @@ impl Stack {
         let workspace = Workspace::write(&self.args, &self.state, &self.secrets, &self.router_ports)?;
         self.start_engine().await?;
         self.prepare_database(&workspace).await?;
-        self.start_workers(&workspace).await?;
-        self.ready = Some(self.describe(&workspace.issuer)?);
+        let ready = self.describe(&workspace.issuer)?;
+        self.start_workers(&workspace, &credentials(&ready)).await?;
+        self.ready = Some(ready);
         self.write_ready().await?;
         self.announce(begun);
         Ok(())
@@ -107,7 +108,7 @@ impl Stack {
         Ok(())
     }
 
-    async fn start_workers(&mut self, workspace: &Workspace) -> Result<(), StackError> {
+    async fn start_workers(&mut self, workspace: &Workspace, credentials: &Credentials) -> Result<(), StackError> {
         let started = Instant::now();
         let limit = Duration::from_secs(self.args.ready_timeout);
         let layout = processes(self.args.split, &self.router_ports);
@@ -127,9 +128,9 @@ impl Stack {
                     .await?;
             }
         }
-        let (probe, admin) = (self.probe.clone(), self.secrets.admin.clone());
+        let probe = self.probe.clone();
         let urls = router_urls(&self.router_ports);
-        self.unless_one_ends(async { probe.wait(&urls, &admin, limit).await })
+        self.unless_one_ends(async { probe.wait(&urls, credentials, limit).await })
             .await?;
         self.terminal.step("workers", started, "answer");
         Ok(())
@@ -270,6 +271,16 @@ impl Stack {
             engine: (self.args.engine == EngineKind::Local).then_some((socket.as_path(), docker.as_path())),
         };
         environment(&surroundings, &|name| std::env::var_os(name))
+    }
+}
+
+/// The first person and the admin, as a script would call.
+fn credentials(ready: &ReadyFile) -> Credentials {
+    let person = ready.users.first();
+    Credentials {
+        admin: ready.admin_secret.clone(),
+        user: person.map(|user| user.id).unwrap_or_default(),
+        authorization: format!("Bearer {}", person.map(|user| user.token.as_str()).unwrap_or_default()),
     }
 }
 

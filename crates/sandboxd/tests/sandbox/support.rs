@@ -81,7 +81,7 @@ impl Sandbox {
             give_to_agent(&home);
         }
         let (proxy_port, control_port, agent_port) = (free_port(), free_port(), free_port());
-        let init = Command::new(env!("CARGO_BIN_EXE_sandboxd"))
+        let init = Command::new(program_in(folder.path()))
             .args(["init", "--listen", "127.0.0.1"])
             .arg("--home")
             .arg(&home)
@@ -266,6 +266,16 @@ impl Drop for Sandbox {
             let _ = self.init.wait();
         }
     }
+}
+
+/// The program under a path that the agent's user may walk: the build may lie in a home folder that is closed to others.
+fn program_in(folder: &Path) -> PathBuf {
+    let (built, program) = (env!("CARGO_BIN_EXE_sandboxd"), folder.join("sandboxd"));
+    if std::fs::hard_link(built, &program).is_err() {
+        // Another file system.
+        std::fs::copy(built, &program).unwrap();
+    }
+    program
 }
 
 fn give_to_agent(path: &Path) {
