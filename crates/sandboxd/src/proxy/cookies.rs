@@ -4,7 +4,12 @@ use molt_common::cookie;
 
 /// Whether a `set-cookie` header of the agent would set one of the platform's cookies.
 pub fn sets_ours(header: &str) -> bool {
-    let pair = header.split(';').next().unwrap_or_default();
+    // A cookie without a name is sent back as its bare value, which may read `name=value` again.
+    let pair = header
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim_start_matches([' ', '\t', '=']);
     cookie::is_ours(pair.split('=').next().unwrap_or_default())
 }
 
@@ -17,6 +22,7 @@ mod tests {
         assert!(sets_ours("sb-access-token=evil; Path=/"));
         assert!(sets_ours("molt-login-state=evil; Path=/"));
         assert!(sets_ours(" __Host-refresh = evil"));
+        assert!(sets_ours("=sb-access-token=evil") && sets_ours(" = =__Host-x=evil") && sets_ours("sb-access-token"));
         assert!(!sets_ours("theme=dark; Domain=sb-access-token"));
     }
 }
