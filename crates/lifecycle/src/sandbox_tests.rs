@@ -1,4 +1,5 @@
 use super::*;
+use molt_common::sandbox_call::Lifecycle;
 use proptest::prelude::*;
 
 const T0: Millis = Millis(1_800_000_000_000);
