@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -96,14 +97,34 @@ impl EngineClient {
     /// # Errors
     /// When the engine does not answer, or not as it should.
     pub async fn sandboxes(&self) -> reqwest::Result<Vec<String>> {
-        let response = self
-            .http
-            .get("http://engine/containers/json")
-            .timeout(Duration::from_secs(5))
-            .send()
-            .await?;
-        let listed: Vec<Listed> = response.error_for_status()?.json().await?;
-        Ok(sandbox_names(&listed))
+        Ok(sandbox_names(&self.list("http://engine/containers/json").await?))
+    }
+
+    /// Removes every container, running or not: those of a runtime that is gone, whose successor gives its own new names.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or not as it should.
+    pub async fn remove_all(&self) -> reqwest::Result<()> {
+        let names = container_names(&self.list("http://engine/containers/json?all=1").await?);
+        // A short grace: whoever owned them has forgotten them.
+        join_all(
+            names
+                .iter()
+                .filter(|name| !is_sidecar(name))
+                .map(|name| self.stop_within(name, 3)),
+        )
+        .await;
+        let (sidecars, sandboxes): (Vec<_>, Vec<_>) = names.iter().partition(|name| is_sidecar(name));
+        for name in sandboxes.into_iter().chain(sidecars) {
+            let url = format!("http://engine/containers/{name}?force=true");
+            accept_missing(self.http.delete(url).send().await?)?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, url: &str) -> reqwest::Result<Vec<Listed>> {
+        let response = self.http.get(url).timeout(Duration::from_secs(5)).send().await?;
+        response.error_for_status()?.json().await
     }
 
     /// Stops a sandbox: TERM, a bounded wait for its end, KILL. Answers when it has ended.
@@ -111,21 +132,36 @@ impl EngineClient {
     /// # Errors
     /// When the engine does not answer or refuses; one that is gone already is no fault.
     pub async fn stop(&self, name: &str) -> reqwest::Result<()> {
-        let url = format!("http://engine/containers/{name}/stop?t={STOP_SECONDS}");
-        let response = self.http.post(url).send().await?;
-        if response.status() == reqwest::StatusCode::NOT_FOUND {
-            return Ok(());
-        }
-        response.error_for_status().map(drop)
+        self.stop_within(name, STOP_SECONDS).await
+    }
+
+    async fn stop_within(&self, name: &str, seconds: u64) -> reqwest::Result<()> {
+        let url = format!("http://engine/containers/{name}/stop?t={seconds}");
+        accept_missing(self.http.post(url).send().await?)
     }
 }
 
+fn accept_missing(response: reqwest::Response) -> reqwest::Result<()> {
+    if response.status() == reqwest::StatusCode::NOT_FOUND {
+        return Ok(());
+    }
+    response.error_for_status().map(drop)
+}
+
+/// The container that owns a sandbox's network is named after it.
+fn is_sidecar(name: &str) -> bool {
+    name.ends_with("-proxy")
+}
+
+fn container_names(listed: &[Listed]) -> Vec<String> {
+    let names = listed.iter().filter_map(|container| container.names.first());
+    names.map(|name| name.trim_start_matches('/').to_owned()).collect()
+}
+
 fn sandbox_names(listed: &[Listed]) -> Vec<String> {
-    listed
-        .iter()
-        .filter_map(|container| container.names.first())
-        .map(|name| name.trim_start_matches('/').to_owned())
-        .filter(|name| !name.ends_with("-proxy"))
+    container_names(listed)
+        .into_iter()
+        .filter(|name| !is_sidecar(name))
         .collect()
 }
 

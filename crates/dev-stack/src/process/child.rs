@@ -128,8 +128,10 @@ impl GuardedChild {
     }
 
     /// Waits until its last output is in the log, for at most a second: a stranger may hold the pipe.
-    pub async fn drain_output(self) {
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.output).await;
+    pub async fn drain_output(&mut self) {
+        if !self.output.is_finished() {
+            let _ = tokio::time::timeout(Duration::from_secs(1), &mut self.output).await;
+        }
     }
 
     /// Asks the program to end, see [`Stopper::terminate`].

@@ -80,8 +80,13 @@ pub enum StackError {
 enum Role {
     /// The container engine.
     Engine,
-    /// A `wrangler dev` that listens on this port.
-    Wrangler(u16),
+    /// A `wrangler dev`.
+    Wrangler {
+        /// Where it listens.
+        port: u16,
+        /// Whether the containers belong to a worker in it.
+        has_containers: bool,
+    },
 }
 
 /// A program that is kept running.

@@ -17,7 +17,7 @@ use crate::restart::RestartBudget;
 use crate::users::{self, DEMO_USERS};
 use crate::wrangler::command::{DevOptions, Surroundings, Wrangler, environment};
 use crate::wrangler::database::DatabaseWork;
-use crate::wrangler::topology::{WranglerProcess, processes, router_urls};
+use crate::wrangler::topology::{Worker, WranglerProcess, processes, router_urls};
 use crate::wrangler::workspace::Workspace;
 
 /// How long the engine may take to answer.
@@ -120,7 +120,8 @@ impl Stack {
             let inspector_port = free.next().unwrap_or_default();
             let command = self.dev_command(workspace, process, port, inspector_port);
             let launch = self.launch(&process.name, command, self.wrangler_environment());
-            self.spawn(Role::Wrangler(port), launch)?;
+            let has_containers = process.workers.contains(&Worker::ContainerGateway);
+            self.spawn(Role::Wrangler { port, has_containers }, launch)?;
             if layout.len() > 1 {
                 // They share a folder of SQLite files and lock each other out while they first open them: one after another.
                 let probe = self.probe.clone();

@@ -9,15 +9,20 @@ use tokio::sync::mpsc;
 
 use super::watchdog::{self, Silent};
 use super::{Role, Stack, StackError};
+use crate::engine::EngineClient;
 use crate::process::adopted::{self, Spared};
 use crate::process::child::{Ended, GuardedChild};
+use crate::terminal::Terminal;
+
+/// How long the removal of all sandboxes may hold up a restart.
+const ORPHANS_LIMIT: Duration = Duration::from_secs(10);
 
 impl Stack {
     /// Runs until a program cannot be kept running.
     pub(super) async fn supervise(&mut self) -> Result<(), StackError> {
         let (report, mut silent) = mpsc::channel(1);
         for program in &self.programs {
-            if let Role::Wrangler(port) = program.role {
+            if let Role::Wrangler { port, .. } = program.role {
                 tokio::spawn(watchdog::watch(port, self.probe.clone(), report.clone()));
             }
         }
@@ -41,11 +46,15 @@ impl Stack {
             ended = any_end(self.programs.iter_mut().map(|program| &mut program.child)) => ended,
         };
         let (index, ended) = ended;
-        let name = self
-            .programs
-            .get(index)
-            .map(|program| program.launch.name.clone())
-            .unwrap_or_default();
+        let Some(program) = self.programs.get_mut(index) else {
+            return Err(StackError::EarlyEnd {
+                name: String::new(),
+                ended,
+            });
+        };
+        // Its last words are part of the message, and may still be on their way to its log.
+        program.child.drain_output().await;
+        let name = program.launch.name.clone();
         Err(StackError::EarlyEnd { name, ended })
     }
 
@@ -54,7 +63,7 @@ impl Stack {
         for program in self
             .programs
             .iter()
-            .filter(|program| program.role == Role::Wrangler(port))
+            .filter(|program| matches!(program.role, Role::Wrangler { port: own, .. } if own == port))
         {
             self.terminal
                 .warn(&format!("{} does not answer any more; ending it", program.launch.name));
@@ -75,12 +84,16 @@ impl Stack {
         self.terminal
             .warn(&format!("{name} ended with {ended}; starting it again"));
         tokio::time::sleep(pause).await;
-        if program.role == Role::Engine {
-            remove_stale_socket(&self.state.engine_socket());
+        match program.role {
+            Role::Engine => remove_stale_socket(&self.state.engine_socket()),
+            Role::Wrangler {
+                has_containers: true, ..
+            } => remove_orphans(self.engine.as_ref(), &self.terminal).await,
+            Role::Wrangler { .. } => {}
         }
         program.child =
             GuardedChild::start(&program.launch, &self.terminal).map_err(|error| StackError::Io("restart", error))?;
-        if let Role::Wrangler(port) = program.role {
+        if let Role::Wrangler { port, .. } = program.role {
             self.say_when_back(name, port);
         }
         self.write_ready().await
@@ -117,6 +130,15 @@ async fn any_end<'a>(children: impl Iterator<Item = &'a mut GuardedChild>) -> (u
     }
     let (ended, index, _) = select_all(ends).await;
     (index, ended)
+}
+
+/// A runtime that was killed leaves its sandboxes, and its successor would start second ones of the same people beside them.
+async fn remove_orphans(engine: Option<&EngineClient>, terminal: &Terminal) {
+    let Some(engine) = engine else { return };
+    let outcome = tokio::time::timeout(ORPHANS_LIMIT, engine.remove_all()).await;
+    if !matches!(outcome, Ok(Ok(()))) {
+        terminal.warn("the sandboxes of the runtime that ended could not all be removed");
+    }
 }
 
 /// An engine that was killed leaves its socket, and the next one must not stumble over it.
