@@ -54,7 +54,7 @@ pub async fn run(object: &Sandbox) -> Result<()> {
 pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     let store = object.store()?;
     let mut machine = store.load()?;
-    let before = machine.stage.clone();
+    let before = machine.clone();
     let now = entropy::now();
     let actions = machine.step(event, now);
     let steady = actions.contains(&Action::KeepAlive) && now.0.saturating_sub(object.announced_at.get()) >= ANNOUNCE_MS;
@@ -62,8 +62,11 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     if announce {
         object.announced_at.set(now.0);
     }
-    store.save(&machine, announce)?;
-    if machine.stage != before {
+    // Most requests change nothing, and a write would hold their answer until it is on disk.
+    if announce || machine != before {
+        store.save(&machine, announce)?;
+    }
+    if machine.stage != before.stage {
         log::info(
             "sandbox_stage",
             json!({"sandbox": object.state.id().name(), "generation": machine.generation, "stage": machine.stage, "cause": machine.cause}),
