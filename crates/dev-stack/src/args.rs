@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::overrides::VarOverride;
+
 /// Brings up the local stack: engine, workers, demo users.
 #[derive(Debug, Parser)]
 #[command(name = "dev-stack", version)]
@@ -103,6 +105,12 @@ pub struct UpArgs {
     /// Lets sandboxes reach this host at this address although it is private; may be repeated
     #[arg(long, value_name = "NAME=IP:PORT", value_parser = parse_allowed_host)]
     pub allow_host: Vec<String>,
+    /// Gives a worker this variable instead of the one in its configuration; may be repeated
+    #[arg(long, value_name = "WORKER.NAME=VALUE")]
+    pub var: Vec<VarOverride>,
+    /// File with further secrets of the workers: {"router": {"NAME": "VALUE"}}
+    #[arg(long, value_name = "FILE")]
+    pub secrets_file: Option<PathBuf>,
     /// Does not open a browser
     #[arg(long)]
     pub no_open: bool,

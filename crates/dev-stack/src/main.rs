@@ -4,6 +4,7 @@
 mod args;
 mod browser;
 mod engine;
+mod overrides;
 mod ports;
 mod private_file;
 mod process;

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::config::{ConfigError, WorkerConfig, dev_vars};
 use super::topology::{Worker, public_origins};
 use crate::args::UpArgs;
+use crate::overrides::{OverrideError, SecretOverrides};
 use crate::private_file;
 use crate::secrets::Secrets;
 use crate::state_dir::{StateDir, make_private};
@@ -46,6 +47,14 @@ pub enum WorkspaceError {
     /// A secret cannot be written into a `.dev.vars` file.
     #[error("the secret {0} holds a quote or a line break")]
     Secret(String),
+    /// The file with further secrets is not what it should be.
+    #[error("{path}: {error}")]
+    SecretsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: OverrideError,
+    },
     /// A file cannot be read or written.
     #[error("{path}: {error}")]
     Io {
@@ -73,6 +82,7 @@ impl Workspace {
             database: None,
             migrations: None,
         };
+        let further = further_secrets(args.secrets_file.as_deref())?;
         for worker in Worker::ALL {
             let config = read(&args.tools.root, worker)?;
             match worker {
@@ -89,7 +99,9 @@ impl Workspace {
             }
             let effective = config.effective(&vars(worker, args, router_ports));
             check_built(&effective)?;
-            workspace.write_worker(worker, &effective, &secret_vars(worker, secrets))?;
+            let mut secret_vars = secret_vars(worker, secrets);
+            secret_vars.extend(further.of(worker).map(|(name, value)| (name, value.to_owned())));
+            workspace.write_worker(worker, &effective, &secret_vars)?;
         }
         Ok(workspace)
     }
@@ -142,6 +154,20 @@ fn check_built(config: &Value) -> Result<(), WorkspaceError> {
     }
 }
 
+fn further_secrets(path: Option<&Path>) -> Result<SecretOverrides, WorkspaceError> {
+    let Some(path) = path else {
+        return Ok(SecretOverrides::default());
+    };
+    let text = fs::read_to_string(path).map_err(|error| WorkspaceError::Io {
+        path: path.to_owned(),
+        error,
+    })?;
+    SecretOverrides::parse(&text).map_err(|error| WorkspaceError::SecretsFile {
+        path: path.to_owned(),
+        error,
+    })
+}
+
 fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Value)> {
     let vars: Vec<(&str, String)> = match worker {
         Worker::Router => vec![
@@ -157,13 +183,15 @@ fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Val
             ]
         }
     };
+    let overrides = args.var.iter().filter(|var| var.worker == worker);
     vars.into_iter()
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
+        .chain(overrides.map(|var| (var.name.clone(), Value::String(var.value.clone()))))
         .collect()
 }
 
 /// A worker gets the secrets of its own work and no others.
-fn secret_vars(worker: Worker, secrets: &Secrets) -> Vec<(&'static str, String)> {
+fn secret_vars<'a>(worker: Worker, secrets: &Secrets) -> Vec<(&'a str, String)> {
     let mut vars = vec![("MOLT_IDENTITY_KEYS", secrets.identity_keys.to_string())];
     if worker == Worker::Router {
         vars.push(("MOLTBOT_GATEWAY_MASTER_TOKEN", secrets.admin.clone()));
