@@ -43,6 +43,10 @@ pub mod header {
     pub const HOST: &str = "x-molt-host";
     /// `Accept-Encoding` of the client, `identity` when it sent none. The edge runtime adds its own to subrequests.
     pub const ACCEPT_ENCODING: &str = "x-molt-accept-encoding";
+    /// Session of the user (`crate::trust::SessionRef`); sockets are closed by it.
+    pub const SESSION: &str = "x-molt-session";
+    /// Epoch milliseconds at which the user's token ends; a socket that was opened with it ends then.
+    pub const SESSION_UNTIL: &str = "x-molt-session-until";
     /// On an answer: the agent admits no traffic just now, and `sandboxd` itself answered. An agent cannot set it.
     pub const NOT_READY: &str = "x-molt-not-ready";
     /// Value of [`NOT_READY`]: the agent is on its way up.
@@ -124,6 +128,59 @@ pub struct ExecStart {
     pub timeout_ms: u64,
     /// Bytes kept of each stream: the first half and the last half of it.
     pub max_output_bytes: u64,
+}
+
+/// Why sessions end before their sockets do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionEnd {
+    /// The token reached its end: a renewed one resumes.
+    Expired,
+    /// The user signed out.
+    SignedOut,
+    /// An operator suspended the user.
+    Suspended,
+}
+
+impl SessionEnd {
+    /// Close code of the sockets, from the range that is free for applications (RFC 6455 7.4.2).
+    #[must_use]
+    pub const fn close_code(self) -> u16 {
+        match self {
+            Self::Expired => 4401,
+            Self::SignedOut => 4402,
+            Self::Suspended => 4403,
+        }
+    }
+
+    /// Close reason, for people; far below the 123 bytes that a close frame may carry.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Expired => "session expired: sign in again or reconnect with a renewed token",
+            Self::SignedOut => "signed out",
+            Self::Suspended => "account suspended",
+        }
+    }
+}
+
+/// `POST /v1/sessions/end` (200 with [`SessionsEnded`]): closes the open sockets of one session, or of all, and refuses new ones of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EndSessions {
+    /// The session (`crate::trust::SessionRef`); every one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// Why, which decides the close code.
+    pub reason: SessionEnd,
+}
+
+/// Answer of `POST /v1/sessions/end`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionsEnded {
+    /// Sockets that are being closed.
+    pub sockets: u32,
 }
 
 /// State of a command inside the sandbox.

@@ -24,12 +24,14 @@ pub enum Kind {
     User,
     /// A holder of an admin credential.
     Admin,
+    /// One of our own workers, for itself.
+    Service,
 }
 
 /// Who calls, for what, until when.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    /// User id, or name of the admin credential (`bootstrap`).
+    /// User id, name of the admin credential (`bootstrap`, `key:<id>`), or name of the worker.
     pub sub: String,
     /// What kind of principal `sub` is.
     pub kind: Kind,
@@ -45,6 +47,9 @@ pub struct Identity {
     /// Epoch milliseconds at which the principal's own credential ends, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_until: Option<u64>,
+    /// Session of a user (`crate::trust::SessionRef`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// Method of the call.
     pub method: String,
     /// Path of the call, as it stands in the URL.
@@ -184,6 +189,7 @@ mod tests {
             rid: "req_1".into(),
             until: NOW.0 + LIFETIME_MS,
             session_until: None,
+            session: None,
             method: "GET".into(),
             path: "/a".into(),
         }

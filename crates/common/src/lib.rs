@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod admin_key;
 pub mod admin_secret;
 pub mod api;
 pub mod control;
@@ -18,5 +19,7 @@ pub mod problem;
 pub mod redaction;
 pub mod route;
 pub mod sandbox_call;
+pub mod scope;
 pub mod time;
+pub mod trust;
 pub mod user_token;

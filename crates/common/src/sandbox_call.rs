@@ -1,9 +1,10 @@
 //! Calls to a `Sandbox` Durable Object from other workers. User traffic arrives under another host name that the gateway sets itself.
 
-use crate::control::{ExecReport, ExecStart};
+use crate::control::{ExecReport, ExecStart, SessionEnd};
 use crate::id::UserId;
 use crate::object_call::Call;
 use crate::time::Millis;
+use crate::trust::SessionRef;
 use serde::{Deserialize, Serialize};
 
 /// Host name under which the gateway passes user traffic.
@@ -109,6 +110,27 @@ pub struct Wake {
 impl Call for Wake {
     const PATH: &'static str = "/wake";
     type Answer = SandboxView;
+}
+
+/// Sessions of the owner have ended: their sockets are to be closed. A sandbox without a container has none, and is not started.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct EndSessions {
+    /// Which; all when absent.
+    pub session: Option<SessionRef>,
+    /// Why.
+    pub reason: SessionEnd,
+}
+
+impl Call for EndSessions {
+    const PATH: &'static str = "/sessions/end";
+    type Answer = SessionsEnded;
+}
+
+/// Answer to [`EndSessions`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionsEnded {
+    /// Sockets that are being closed; `None` when the sandbox runs and did not answer, so that the caller must ask again.
+    pub sockets: Option<u32>,
 }
 
 /// Start a command in exactly this generation.

@@ -125,6 +125,7 @@ fn sign(
         rid: call.id.clone(),
         until: entropy::now().plus(LIFETIME_MS).0,
         session_until,
+        session: None,
         method: call.method.clone(),
         path: call.url.path().to_owned(),
     };
