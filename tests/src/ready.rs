@@ -43,6 +43,9 @@ pub struct ReadyProcess {
     pub name: String,
     /// Process id.
     pub pid: i32,
+    /// Where it listens on 127.0.0.1; `None` for the engine.
+    #[serde(default)]
+    pub port: Option<u16>,
 }
 
 impl Ready {
@@ -58,12 +61,24 @@ impl Ready {
     /// When the stack has no program of this name.
     #[must_use]
     pub fn process(&self, name: &str) -> i32 {
+        self.program(name).pid
+    }
+
+    /// Address of a program of its own (`--split`), to call it without the router.
+    ///
+    /// # Panics
+    /// When the stack has no program of this name, or it listens nowhere.
+    #[must_use]
+    pub fn address(&self, name: &str) -> String {
+        let port = self.program(name).port.unwrap_or_else(|| panic!("{name} has no port"));
+        format!("http://127.0.0.1:{port}")
+    }
+
+    fn program(&self, name: &str) -> ReadyProcess {
         let now = Self::read(&self.state_dir.join("ready.json"));
         let processes = now.map_or_else(|| self.processes.clone(), |ready| ready.processes);
-        let found = processes.iter().find(|process| process.name == name);
-        found
-            .unwrap_or_else(|| panic!("the stack has no {name}: {processes:?}"))
-            .pid
+        let found = processes.iter().find(|process| process.name == name).cloned();
+        found.unwrap_or_else(|| panic!("the stack has no {name}: {processes:?}"))
     }
 }
 

@@ -44,6 +44,8 @@ pub struct ReadyProcess {
     pub name: String,
     /// Its process id: wrangler's own, whose children are the runtimes.
     pub pid: i32,
+    /// Where it listens on 127.0.0.1; null for the engine, which has a socket of its own.
+    pub port: Option<u16>,
 }
 
 impl std::fmt::Debug for ReadyFile {
@@ -90,6 +92,7 @@ mod tests {
             processes: vec![ReadyProcess {
                 name: "workers".into(),
                 pid: 8,
+                port: Some(9),
             }],
         }
         .write(&path)
@@ -100,7 +103,7 @@ mod tests {
             json!({
                 "url": "http://127.0.0.1:1", "urls": ["http://127.0.0.1:1"], "adminSecret": "s",
                 "users": [{"id": "u", "name": "Ada", "token": "t"}], "engineSocket": null, "stateDir": "/s", "pid": 7,
-                "processes": [{"name": "workers", "pid": 8}],
+                "processes": [{"name": "workers", "pid": 8, "port": 9}],
             })
         );
     }

@@ -222,6 +222,10 @@ impl Stack {
             list.extend(program.child.program_pid().map(|pid| ReadyProcess {
                 name: program.launch.name.clone(),
                 pid,
+                port: match program.role {
+                    Role::Wrangler { port, .. } => Some(port),
+                    Role::Engine => None,
+                },
             }));
         }
         list
