@@ -94,6 +94,9 @@ pub struct Secrets {
     /// Keys by which the workers know each other.
     #[serde(rename = "MOLT_IDENTITY_KEYS")]
     pub identity_keys: serde_json::Value,
+    /// Keys that seal what browsers keep for the router.
+    #[serde(rename = "MOLT_SESSION_KEYS")]
+    pub session_keys: serde_json::Value,
 }
 
 impl Secrets {
@@ -108,9 +111,10 @@ impl Secrets {
     /// Every secret text, for searching.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        let keys = self.identity_keys["keys"]
-            .as_object()
+        let sets = [&self.identity_keys, &self.session_keys];
+        let keys = sets
             .into_iter()
+            .filter_map(|set| set["keys"].as_object())
             .flat_map(|keys| keys.values());
         let keys = keys.filter_map(serde_json::Value::as_str).map(str::to_owned);
         keys.chain([self.user_tokens.clone(), self.admin.clone()]).collect()

@@ -1,14 +1,8 @@
 //! What the edge reads of a request's credentials and what it never lets through.
 
-/// The token a user presents: `Authorization: Bearer` first, else the session cookie.
+/// The token of `Authorization: Bearer`, which wins over the session cookie.
 #[must_use]
-pub fn user_token<'a>(authorization: Option<&'a str>, cookie: Option<&'a str>) -> Option<&'a str> {
-    authorization
-        .and_then(bearer)
-        .or_else(|| cookie.and_then(crate::cookie::session))
-}
-
-fn bearer(header: &str) -> Option<&str> {
+pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
@@ -61,14 +55,14 @@ pub fn return_path(asked: Option<&str>) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_stripped, return_path, user_token, wants_page};
+    use super::{bearer, is_stripped, return_path, wants_page};
 
     #[test]
-    fn a_bearer_token_wins_over_the_cookie() {
-        assert_eq!(user_token(Some("bearer  a.b "), Some("sb-access-token=c")), Some("a.b"));
-        assert_eq!(user_token(Some("Basic x"), Some("sb-access-token=c")), Some("c"));
-        assert_eq!(user_token(Some("Bearer"), None), None);
-        assert_eq!(user_token(None, Some("other=c")), None);
+    fn only_a_bearer_token_is_one() {
+        assert_eq!(bearer("bearer  a.b "), Some("a.b"));
+        for none in ["Basic x", "Bearer", "Bearer ", "", "a.b"] {
+            assert_eq!(bearer(none), None, "{none}");
+        }
     }
 
     #[test]
@@ -115,6 +109,14 @@ mod tests {
             Some("https://evil.example"),
             Some("/\\evil"),
             Some("/a\r\nb"),
+            Some("/\t/evil.example"),
+            Some("\t//evil.example"),
+            Some("/\u{a0}/evil.example"),
+            Some("/chat\u{202e}"),
+            Some("javascript:alert(1)"),
+            Some("@evil.example"),
+            Some("evil.example"),
+            Some(&format!("/{}", "a".repeat(2048))),
         ] {
             assert_eq!(return_path(bad), "/", "{bad:?}");
         }

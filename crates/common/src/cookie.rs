@@ -1,11 +1,61 @@
 //! The few cookies of ours.
 
-/// Name of the session cookie on a secure origin. The prefix makes browsers refuse it for another host or without `Secure`.
-pub const SESSION_SECURE: &str = "__Host-molt-session";
-/// Name that older clients send; also ours where the origin is plain `http` on loopback.
-pub const SESSION: &str = "sb-access-token";
-/// Binds a login to the browser that began it.
-pub const LOGIN_STATE: &str = "molt-login-state";
+use std::fmt::Display;
+
+/// A cookie of ours under its two names. Each has a prefix on a secure origin, with which browsers refuse it for another host, another path
+/// or without `Secure`; plain `http` exists on loopback only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cookie {
+    secure: &'static str,
+    plain: &'static str,
+}
+
+/// The user's token. Older clients send it by the plain name on a secure origin too.
+pub const SESSION: Cookie = Cookie {
+    secure: "__Host-molt-session",
+    plain: "sb-access-token",
+};
+/// The identity provider's refresh token, sealed (`crate::seal`).
+pub const REFRESH: Cookie = Cookie {
+    secure: "__Host-molt-refresh",
+    plain: "molt-refresh",
+};
+/// Binds a sign-in to the browser that began it (`crate::login`).
+pub const LOGIN_STATE: Cookie = Cookie {
+    secure: "__Host-molt-login-state",
+    plain: "molt-login-state",
+};
+
+/// Browsers drop a cookie that is longer than this, name and value together (RFC 6265bis), and say nothing.
+pub const LONGEST: usize = 4096;
+
+impl Cookie {
+    /// Its name on an origin.
+    #[must_use]
+    pub const fn name(self, secure: bool) -> &'static str {
+        if secure { self.secure } else { self.plain }
+    }
+
+    /// Whether a value fits into it.
+    #[must_use]
+    pub fn fits(self, value: &str) -> bool {
+        self.secure.len() + 1 + value.len() <= LONGEST
+    }
+
+    /// `Set-Cookie` that keeps `value` for `max_age_s` seconds.
+    #[must_use]
+    pub fn set(self, value: &str, max_age_s: impl Display, secure: bool) -> String {
+        let (name, flag) = (self.name(secure), if secure { "; Secure" } else { "" });
+        format!("{name}={value}; Path=/; Max-Age={max_age_s}; HttpOnly; SameSite=Lax{flag}")
+    }
+
+    /// `Set-Cookie`s that remove it under both names: the browser may hold one from another scheme or an older release. On plain `http`
+    /// a browser takes no notice of the one with the prefix, and has none.
+    #[must_use]
+    pub fn clear(self) -> [String; 2] {
+        [self.set("", 0, true), self.set("", 0, false)]
+    }
+}
 
 /// All values of the cookie `name` in a `Cookie` header, in order.
 pub fn values<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -15,12 +65,19 @@ pub fn values<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = &'a st
     })
 }
 
+/// The value of the cookie `name`. Several that differ mean that a neighbour under the same domain planted one, and which is nobody can
+/// tell: then none counts.
+#[must_use]
+pub fn value<'a>(header: &'a str, name: &'a str) -> Option<&'a str> {
+    let mut found = values(header, name).filter(|value| !value.is_empty());
+    let first = found.next()?;
+    found.all(|other| other == first).then_some(first)
+}
+
 /// The session token of a request: ours first, then the older name.
 #[must_use]
 pub fn session(header: &str) -> Option<&str> {
-    values(header, SESSION_SECURE)
-        .chain(values(header, SESSION))
-        .find(|value| !value.is_empty())
+    value(header, SESSION.secure).or_else(|| value(header, SESSION.plain))
 }
 
 /// Whether a cookie of this name is the platform's: a sandbox neither sees nor sets it. Browsers reserve the two prefixes for cookies that
@@ -54,28 +111,9 @@ pub fn foreign(header: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("; "))
 }
 
-/// `Set-Cookie` for a session token that lives `max_age` seconds; 0 removes it.
-#[must_use]
-pub fn set_session(token: &str, max_age: u64, secure: bool) -> String {
-    let (name, flag) = if secure {
-        (SESSION_SECURE, "; Secure")
-    } else {
-        (SESSION, "")
-    };
-    format!("{name}={token}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Lax{flag}")
-}
-
-/// `Set-Cookie` for the state of a login in progress; an empty one removes it.
-#[must_use]
-pub fn set_login_state(state: &str, secure: bool) -> String {
-    let age = if state.is_empty() { 0 } else { 600 };
-    let flag = if secure { "; Secure" } else { "" };
-    format!("{LOGIN_STATE}={state}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{flag}")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{foreign, session, set_session};
+    use super::{LOGIN_STATE, REFRESH, SESSION, foreign, session};
 
     #[test]
     fn finds_the_session_among_others() {
@@ -108,10 +146,27 @@ mod tests {
     }
 
     #[test]
-    fn a_session_cookie_is_closed_to_scripts_and_other_hosts() {
-        let secure = set_session("t", 60, true);
-        assert!(secure.starts_with("__Host-") && secure.contains("HttpOnly") && secure.contains("; Secure"));
-        assert!(!secure.contains("Domain"));
-        assert!(!set_session("t", 60, false).contains("Secure"));
+    fn two_sessions_that_differ_are_none() {
+        assert_eq!(session("sb-access-token=mine; sb-access-token=planted"), None);
+        assert_eq!(session("sb-access-token=t; a=b; sb-access-token=t"), Some("t"));
+        assert_eq!(
+            session("sb-access-token=planted; __Host-molt-session=mine; sb-access-token=other"),
+            Some("mine")
+        );
+    }
+
+    #[test]
+    fn our_cookies_are_closed_to_scripts_and_other_hosts() {
+        for cookie in [SESSION, REFRESH, LOGIN_STATE] {
+            let secure = cookie.set("t", 60, true);
+            assert!(secure.starts_with("__Host-") && secure.contains("; HttpOnly") && secure.contains("; Secure"));
+            assert!(secure.contains("; Path=/;") && !secure.contains("Domain"), "the prefix asks for it");
+            assert!(!cookie.set("t", 60, false).contains("Secure"));
+            assert!(super::is_ours(cookie.name(true)) && super::is_ours(cookie.name(false)));
+            for cleared in cookie.clear() {
+                assert!(cleared.contains("=;") && cleared.contains("Max-Age=0"), "{cleared}");
+            }
+        }
+        assert!(SESSION.fits(&"x".repeat(4000)) && !SESSION.fits(&"x".repeat(4090)));
     }
 }

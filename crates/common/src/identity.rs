@@ -40,6 +40,9 @@ pub struct Identity {
     /// E-mail address from the user's token, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
+    /// Whether that address is confirmed, as far as the token says; see `crate::signup`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email_verified: Option<bool>,
     /// Request id.
     pub rid: String,
     /// Epoch milliseconds until which this is accepted.
@@ -186,6 +189,7 @@ mod tests {
             kind: Kind::User,
             scopes: vec![],
             email: None,
+            email_verified: None,
             rid: "req_1".into(),
             until: NOW.0 + LIFETIME_MS,
             session_until: None,

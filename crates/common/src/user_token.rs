@@ -4,6 +4,7 @@ use crate::id::UserId;
 use crate::time::Millis;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::HashSet;
 
 /// Longest token that is looked at, in bytes.
@@ -52,8 +53,12 @@ pub struct User {
     pub id: UserId,
     /// `email`, if any.
     pub email: Option<String>,
+    /// Whether the address is confirmed, as far as the token says; see `crate::signup`.
+    pub email_verified: Option<bool>,
     /// `session_id`, if any.
     pub session: Option<String>,
+    /// `nonce` of the sign-in that the token was made for, if any.
+    pub nonce: Option<String>,
     /// End of the token, epoch milliseconds.
     pub until: Millis,
 }
@@ -76,6 +81,22 @@ struct Claims {
     iat: Option<f64>,
     email: Option<String>,
     session_id: Option<String>,
+    nonce: Option<String>,
+    // Of any type, as the next: a malformed claim is no reason to refuse a person, but it confirms nothing either.
+    email_verified: Option<Value>,
+    user_metadata: Option<Value>,
+}
+
+impl Claims {
+    /// The token's own claim; a denial in `user_metadata` counts too. A confirmation there does not: users may write it themselves.
+    fn email_verified(&self) -> Option<bool> {
+        let own = self.email_verified.as_ref().map(|claim| claim == &Value::Bool(true));
+        let of_user = self.user_metadata.as_ref().and_then(|metadata| metadata.get("email_verified"));
+        if of_user.is_some_and(|claim| claim != &Value::Bool(true)) {
+            return Some(false);
+        }
+        own
+    }
 }
 
 /// Claims of a token that we issue ourselves (the development identity provider).
@@ -173,7 +194,9 @@ impl TokenPolicy<'_> {
             .ok_or(TokenError::Subject)?;
         Ok(User {
             id,
+            email_verified: claims.email_verified(),
             email: claims.email,
+            nonce: claims.nonce,
             session: claims.session_id,
             until,
         })
@@ -251,6 +274,26 @@ mod tests {
         );
         let own = issue(SECRET, "iss", UserId::parse(ADA).unwrap(), "a@b", "s", NOW, 60).unwrap();
         assert_eq!(policy().verify(&own, NOW).unwrap().session.as_deref(), Some("s"));
+    }
+
+    #[test]
+    fn a_users_own_word_confirms_no_address() {
+        let stated = |own: Value, of_user: Value| {
+            let mut claims = claims();
+            claims["email_verified"] = own;
+            claims["user_metadata"] = json!({"email_verified": of_user});
+            let token = sign(&claims, Algorithm::HS256, SECRET);
+            policy().verify(&token, NOW).unwrap().email_verified
+        };
+        let (yes, no, absent) = (json!(true), json!(false), Value::Null);
+        assert_eq!(stated(yes.clone(), yes.clone()), Some(true));
+        assert_eq!(stated(absent.clone(), yes.clone()), None);
+        assert_eq!(stated(yes.clone(), no.clone()), Some(false));
+        assert_eq!(stated(absent, no.clone()), Some(false));
+        assert_eq!(stated(no, yes.clone()), Some(false));
+        assert_eq!(stated(json!("true"), yes), Some(false));
+        let plain = policy().verify(&sign(&claims(), Algorithm::HS256, SECRET), NOW).unwrap();
+        assert_eq!((plain.email_verified, plain.nonce), (None, None));
     }
 
     #[test]

@@ -27,6 +27,9 @@ pub struct Secrets {
     /// Keys of the identity that workers hand each other: `{"current":"k1","keys":{"k1":"<base64url of 32 bytes>"}}`.
     #[serde(rename = "MOLT_IDENTITY_KEYS")]
     pub identity_keys: Value,
+    /// Keys that seal what browsers keep for the router, of the same form. Files of earlier stacks have none; then they are added.
+    #[serde(rename = "MOLT_SESSION_KEYS", default)]
+    pub session_keys: Value,
 }
 
 /// Why there are no secrets.
@@ -66,22 +69,23 @@ impl Secrets {
         match fs::read(path) {
             Ok(text) => {
                 // The text of serde's message may quote what it read, so only the place is told.
-                serde_json::from_slice(&text).map_err(|error| SecretsError::Invalid {
+                let mut secrets: Self = serde_json::from_slice(&text).map_err(|error| SecretsError::Invalid {
                     path: path.to_owned(),
                     problem: format!(
                         "not the expected JSON at line {} column {}",
                         error.line(),
                         error.column()
                     ),
-                })
+                })?;
+                if secrets.session_keys.is_null() {
+                    secrets.session_keys = random_keys()?;
+                    secrets.write(path)?;
+                }
+                Ok(secrets)
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let secrets = Self::random()?;
-                let text = serde_json::to_vec_pretty(&secrets).map_err(|error| SecretsError::Invalid {
-                    path: path.to_owned(),
-                    problem: error.to_string(),
-                })?;
-                private_file::write(path, &text).map_err(io_error)?;
+                secrets.write(path)?;
                 Ok(secrets)
             }
             Err(error) => Err(io_error(error)),
@@ -92,7 +96,19 @@ impl Secrets {
         Ok(Self {
             admin: random_text()?,
             user_tokens: random_text()?,
-            identity_keys: json!({"current": "k1", "keys": {"k1": random_text()?}}),
+            identity_keys: random_keys()?,
+            session_keys: random_keys()?,
+        })
+    }
+
+    fn write(&self, path: &Path) -> Result<(), SecretsError> {
+        let text = serde_json::to_vec_pretty(self).map_err(|error| SecretsError::Invalid {
+            path: path.to_owned(),
+            problem: error.to_string(),
+        })?;
+        private_file::write(path, &text).map_err(|error| SecretsError::Io {
+            path: path.to_owned(),
+            error,
         })
     }
 }
@@ -101,6 +117,10 @@ impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secrets(..)")
     }
+}
+
+fn random_keys() -> Result<Value, SecretsError> {
+    Ok(json!({"current": "k1", "keys": {"k1": random_text()?}}))
 }
 
 fn random_text() -> Result<String, SecretsError> {
@@ -127,9 +147,26 @@ mod tests {
     }
 
     #[test]
+    fn a_file_from_before_the_session_keys_gets_them_and_keeps_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secrets.json");
+        let first = Secrets::load_or_create(&path).unwrap();
+        let mut text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        text.as_object_mut().unwrap().remove("MOLT_SESSION_KEYS").unwrap();
+        fs::write(&path, text.to_string()).unwrap();
+        let second = Secrets::load_or_create(&path).unwrap();
+        assert_eq!((&second.admin, &second.identity_keys), (&first.admin, &first.identity_keys));
+        assert_ne!(second.session_keys, first.session_keys);
+        molt_common::seal::SessionKeys::parse(&second.session_keys.to_string()).unwrap();
+        assert_eq!(Secrets::load_or_create(&path).unwrap(), second, "they are kept");
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
     fn the_workers_accept_what_is_made() {
         let secrets = Secrets::random().unwrap();
         molt_common::identity::IdentityKeys::parse(&secrets.identity_keys.to_string()).unwrap();
+        molt_common::seal::SessionKeys::parse(&secrets.session_keys.to_string()).unwrap();
         molt_common::admin_secret::check(Some(&secrets.admin), Some(&secrets.admin)).unwrap();
     }
 

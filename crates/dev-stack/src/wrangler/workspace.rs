@@ -196,6 +196,7 @@ fn secret_vars<'a>(worker: Worker, secrets: &Secrets) -> Vec<(&'a str, String)> 
     if worker == Worker::Router {
         vars.push(("MOLTBOT_GATEWAY_MASTER_TOKEN", secrets.admin.clone()));
         vars.push(("SUPABASE_JWT_SECRET", secrets.user_tokens.clone()));
+        vars.push(("MOLT_SESSION_KEYS", secrets.session_keys.to_string()));
     }
     vars
 }
