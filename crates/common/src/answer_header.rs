@@ -46,7 +46,14 @@ pub fn is_cookie_stripped(set_cookie: &str) -> bool {
     // A cookie without a name is sent back as its bare value, which may read `name=value` again.
     let pair = parts.next().unwrap_or_default().trim_start_matches([' ', '\t', '=']);
     let named = cookie::is_ours(pair.split('=').next().unwrap_or_default());
-    named || parts.any(|part| part.split('=').next().unwrap_or_default().trim().eq_ignore_ascii_case("domain"))
+    named
+        || parts.any(|part| {
+            part.split('=')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .eq_ignore_ascii_case("domain")
+        })
 }
 
 #[cfg(test)]

@@ -160,7 +160,10 @@ mod tests {
         for cookie in [SESSION, REFRESH, LOGIN_STATE] {
             let secure = cookie.set("t", 60, true);
             assert!(secure.starts_with("__Host-") && secure.contains("; HttpOnly") && secure.contains("; Secure"));
-            assert!(secure.contains("; Path=/;") && !secure.contains("Domain"), "the prefix asks for it");
+            assert!(
+                secure.contains("; Path=/;") && !secure.contains("Domain"),
+                "the prefix asks for it"
+            );
             assert!(!cookie.set("t", 60, false).contains("Secure"));
             assert!(super::is_ours(cookie.name(true)) && super::is_ours(cookie.name(false)));
             for cleared in cookie.clear() {

@@ -5,7 +5,8 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// Headers that it may send beyond those that are always allowed.
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Admin-Secret";
 /// Headers of answers that it may read beyond those that are always allowed.
-const ANSWER_HEADERS: &str = "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id";
+const ANSWER_HEADERS: &str =
+    "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id";
 /// Seconds for which a browser may remember that it was allowed to ask.
 const PREFLIGHT_S: &str = "600";
 
@@ -102,7 +103,11 @@ mod tests {
         };
         assert!(names(true).contains(&"access-control-allow-credentials"));
         assert!(!names(false).contains(&"access-control-allow-credentials"));
-        assert!(answer_headers("https://app.example", true).iter().all(|(_, value)| *value != "*"));
+        assert!(
+            answer_headers("https://app.example", true)
+                .iter()
+                .all(|(_, value)| *value != "*")
+        );
     }
 
     #[test]

@@ -148,11 +148,23 @@ mod tests {
         let good = state(None).cookie();
         assert!(read(&[]).is_none());
         assert!(read(&[&good, &good]).is_none());
-        for bad in ["", "..", "x", "a.b.c", &good[1..], &good.replace('.', "-"), &format!("{good}!")] {
+        for bad in [
+            "",
+            "..",
+            "x",
+            "a.b.c",
+            &good[1..],
+            &good.replace('.', "-"),
+            &format!("{good}!"),
+        ] {
             assert!(read(&[bad]).is_none(), "{bad}");
         }
         let (head, _) = good.rsplit_once('.').unwrap();
-        for (planted, leads) in [("//evil.example", "/"), ("https://evil.example", "/"), ("/chat", "/chat")] {
+        for (planted, leads) in [
+            ("//evil.example", "/"),
+            ("https://evil.example", "/"),
+            ("/chat", "/chat"),
+        ] {
             let cookie = format!("{head}.{}", URL_SAFE_NO_PAD.encode(planted));
             assert_eq!(read(&[&cookie]).unwrap().next(), leads, "{planted}");
         }

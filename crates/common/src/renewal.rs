@@ -139,7 +139,8 @@ impl RenewalMemory {
 #[cfg(test)]
 mod tests {
     use super::{
-        ABANDONED_MS, Grant, MOST, Outcome, REMEMBERED_MS, RenewalMemory, Step, UNAVAILABLE_MS, is_due, is_refresh_token,
+        ABANDONED_MS, Grant, MOST, Outcome, REMEMBERED_MS, RenewalMemory, Step, UNAVAILABLE_MS, is_due,
+        is_refresh_token,
     };
     use crate::time::Millis;
 
@@ -171,14 +172,24 @@ mod tests {
     fn answers_of_the_provider_are_told_apart() {
         let good = r#"{"access_token":"a","refresh_token":"r2","expires_in":3600,"user":{}}"#;
         assert!(Outcome::of_answer(200, good) == granted());
-        assert!(matches!(Outcome::of_answer(200, r#"{"access_token":"a"}"#), Outcome::Granted(_)));
+        assert!(matches!(
+            Outcome::of_answer(200, r#"{"access_token":"a"}"#),
+            Outcome::Granted(_)
+        ));
         for status in [400, 403] {
             assert!(Outcome::of_answer(status, r#"{"error":"invalid_grant"}"#) == Outcome::Refused);
         }
         for status in [0, 301, 401, 404, 429, 500, 502, 503] {
             assert!(Outcome::of_answer(status, good) == Outcome::Unavailable, "{status}");
         }
-        for body in ["", "{}", "[]", "<html>", r#"{"access_token":7}"#, r#"{"access_token":"a","refresh_token":"x y"}"#] {
+        for body in [
+            "",
+            "{}",
+            "[]",
+            "<html>",
+            r#"{"access_token":7}"#,
+            r#"{"access_token":"a","refresh_token":"x y"}"#,
+        ] {
             assert!(Outcome::of_answer(200, body) == Outcome::Unavailable, "{body}");
         }
     }
@@ -199,7 +210,10 @@ mod tests {
         assert!(memory.begin("other", NOW) == Step::Ask);
         memory.end("r1", granted(), NOW.plus(10));
         assert!(memory.begin("r1", NOW.plus(20)) == Step::Known(granted()));
-        assert!(memory.begin("r1", NOW.plus(10 + REMEMBERED_MS)) == Step::Ask, "then it is forgotten");
+        assert!(
+            memory.begin("r1", NOW.plus(10 + REMEMBERED_MS)) == Step::Ask,
+            "then it is forgotten"
+        );
     }
 
     #[test]

@@ -88,10 +88,14 @@ impl SessionKeys {
         }
         let fits = |id: &String| {
             (1..=LONGEST_KEY_ID).contains(&id.len())
-                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
         };
         if !keys.keys.keys().all(fits) {
-            return Err(SealError::Keys("a key id has other characters than letters, digits, - and _"));
+            return Err(SealError::Keys(
+                "a key id has other characters than letters, digits, - and _",
+            ));
         }
         Ok(keys)
     }
@@ -111,7 +115,11 @@ impl SessionKeys {
             .encrypt(&XNonce::from(nonce), payload)
             .map_err(|_| SealError::Keys("sealing failed"))?;
         let bytes = [nonce.as_slice(), &sealed].concat();
-        Ok(format!("{VERSION}.{}.{user}.{}", self.current, URL_SAFE_NO_PAD.encode(bytes)))
+        Ok(format!(
+            "{VERSION}.{}.{user}.{}",
+            self.current,
+            URL_SAFE_NO_PAD.encode(bytes)
+        ))
     }
 
     /// Opens a sealed value.
@@ -180,7 +188,8 @@ mod tests {
     }
 
     fn seal(keys: &SessionKeys, nonce: u8) -> String {
-        keys.seal(Purpose::RefreshCookie, user(ADA), "refresh-token", [nonce; NONCE]).unwrap()
+        keys.seal(Purpose::RefreshCookie, user(ADA), "refresh-token", [nonce; NONCE])
+            .unwrap()
     }
 
     fn open(keys: &SessionKeys, sealed: &str) -> Option<(String, String)> {
@@ -193,7 +202,10 @@ mod tests {
         let keys = keys("k1", &[("k1", 'a')]);
         let sealed = seal(&keys, 7);
         assert!(!sealed.contains("refresh-token"));
-        assert!(!sealed.contains([';', ',', ' ', '"', '=']), "fits into a cookie: {sealed}");
+        assert!(
+            !sealed.contains([';', ',', ' ', '"', '=']),
+            "fits into a cookie: {sealed}"
+        );
         assert_eq!(open(&keys, &sealed), Some((ADA.into(), "refresh-token".into())));
         assert_ne!(seal(&keys, 8), sealed, "another nonce, another text");
     }
@@ -216,7 +228,11 @@ mod tests {
             format!("1.k1.{ADA}."),
             format!("1.k1.{ADA}.AAAA"),
         ] {
-            assert_eq!(keys.open(Purpose::RefreshCookie, &forged).err(), Some(SealError::NotOurs), "{forged}");
+            assert_eq!(
+                keys.open(Purpose::RefreshCookie, &forged).err(),
+                Some(SealError::NotOurs),
+                "{forged}"
+            );
         }
     }
 
@@ -225,7 +241,10 @@ mod tests {
         let sealed = seal(&keys("old", &[("old", 'a')]), 1);
         assert!(open(&keys("new", &[("old", 'a'), ("new", 'b')]), &sealed).is_some());
         assert!(open(&keys("new", &[("new", 'b')]), &sealed).is_none());
-        assert!(open(&keys("old", &[("old", 'b')]), &sealed).is_none(), "another key under the old id");
+        assert!(
+            open(&keys("old", &[("old", 'b')]), &sealed).is_none(),
+            "another key under the old id"
+        );
     }
 
     #[test]

@@ -21,7 +21,10 @@ fn anything_but_a_known_word_takes_nobody() {
     for word in [None, Some(""), Some("Open"), Some("open "), Some("closed"), Some("yes")] {
         let policy = Policy::parse(word, &["example.com".into()]);
         assert_eq!(policy, Policy::Closed, "{word:?}");
-        assert_eq!(decide(&policy, confirmed("a@example.com")), Decision::Refuse(Refusal::Closed));
+        assert_eq!(
+            decide(&policy, confirmed("a@example.com")),
+            Decision::Refuse(Refusal::Closed)
+        );
     }
     assert_eq!(decide(&Policy::Open, None), Decision::Take);
 }
@@ -114,10 +117,21 @@ fn an_address_that_is_not_confirmed_does_not_count() {
 
 #[test]
 fn a_domain_that_is_none_admits_nobody() {
-    let bad = ["", "com", "*.example.com", ".example.com", "example.com.", "@example.com", "exa mple.com"];
+    let bad = [
+        "",
+        "com",
+        "*.example.com",
+        ".example.com",
+        "example.com.",
+        "@example.com",
+        "exa mple.com",
+    ];
     let policy = Policy::parse(Some("domains"), &bad.map(str::to_owned));
     assert_eq!(policy, Policy::Domains(vec![]));
-    assert!(matches!(decide(&policy, confirmed("a@example.com")), Decision::Refuse(_)));
+    assert!(matches!(
+        decide(&policy, confirmed("a@example.com")),
+        Decision::Refuse(_)
+    ));
 }
 
 #[test]

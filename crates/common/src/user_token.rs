@@ -91,7 +91,10 @@ impl Claims {
     /// The token's own claim; a denial in `user_metadata` counts too. A confirmation there does not: users may write it themselves.
     fn email_verified(&self) -> Option<bool> {
         let own = self.email_verified.as_ref().map(|claim| claim == &Value::Bool(true));
-        let of_user = self.user_metadata.as_ref().and_then(|metadata| metadata.get("email_verified"));
+        let of_user = self
+            .user_metadata
+            .as_ref()
+            .and_then(|metadata| metadata.get("email_verified"));
         if of_user.is_some_and(|claim| claim != &Value::Bool(true)) {
             return Some(false);
         }
@@ -292,7 +295,9 @@ mod tests {
         assert_eq!(stated(absent, no.clone()), Some(false));
         assert_eq!(stated(no, yes.clone()), Some(false));
         assert_eq!(stated(json!("true"), yes), Some(false));
-        let plain = policy().verify(&sign(&claims(), Algorithm::HS256, SECRET), NOW).unwrap();
+        let plain = policy()
+            .verify(&sign(&claims(), Algorithm::HS256, SECRET), NOW)
+            .unwrap();
         assert_eq!((plain.email_verified, plain.nonce), (None, None));
     }
 

@@ -155,7 +155,10 @@ mod tests {
         text.as_object_mut().unwrap().remove("MOLT_SESSION_KEYS").unwrap();
         fs::write(&path, text.to_string()).unwrap();
         let second = Secrets::load_or_create(&path).unwrap();
-        assert_eq!((&second.admin, &second.identity_keys), (&first.admin, &first.identity_keys));
+        assert_eq!(
+            (&second.admin, &second.identity_keys),
+            (&first.admin, &first.identity_keys)
+        );
         assert_ne!(second.session_keys, first.session_keys);
         molt_common::seal::SessionKeys::parse(&second.session_keys.to_string()).unwrap();
         assert_eq!(Secrets::load_or_create(&path).unwrap(), second, "they are kept");

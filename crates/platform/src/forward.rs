@@ -28,17 +28,7 @@ impl Outgoing {
     /// # Errors
     /// When the runtime refuses; never for a name it listed itself.
     pub fn strip(&self, unwanted: impl Fn(&str) -> bool) -> Result<()> {
-        let names: Vec<String> = self
-            .headers
-            .keys()
-            .into_iter()
-            .filter_map(|name| name.ok()?.as_string())
-            .filter(|name| unwanted(name))
-            .collect();
-        for name in names {
-            self.headers.delete(&name)?;
-        }
-        Ok(())
+        crate::respond::strip(&self.headers, unwanted)
     }
 
     /// Sets a header, whatever the client sent under its name.

@@ -9,5 +9,7 @@ pub mod entropy;
 pub mod forward;
 pub mod log;
 pub mod object;
+pub mod outbound;
+pub mod page;
 pub mod respond;
 pub mod settings;

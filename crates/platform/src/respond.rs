@@ -1,11 +1,17 @@
-//! Answers of our own: problems, JSON and pages. The one place that decides what a client may see of an error.
+//! Answers of our own: problems and JSON. The one place that decides what a client may see of an error.
 
 use molt_common::problem::{self, Problem};
 use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
 
-/// Policy for our own pages: nothing inline, nothing foreign, never in a frame.
-pub const PAGE_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+/// Headers of every answer that is data: a browser shows it as nothing else, in no frame, and gives it to no other site's page.
+const DATA: [(&str, &str); 5] = [
+    ("cache-control", "no-store"),
+    ("x-content-type-options", "nosniff"),
+    ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-resource-policy", "same-origin"),
+];
 
 /// An answer with these headers; header names are lower case.
 ///
@@ -28,7 +34,8 @@ pub fn with(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Result
 /// See [`with`].
 pub fn problem(problem: &Problem) -> Result<Response> {
     let retry = problem.retry_after.map(|seconds| seconds.to_string());
-    let mut headers = vec![("content-type", problem::CONTENT_TYPE), ("cache-control", "no-store")];
+    let mut headers = vec![("content-type", problem::CONTENT_TYPE)];
+    headers.extend(DATA);
     if let Some(retry) = &retry {
         headers.push(("retry-after", retry));
     }
@@ -41,29 +48,9 @@ pub fn problem(problem: &Problem) -> Result<Response> {
 /// See [`with`]; also when the value cannot be serialised.
 pub fn json<T: serde::Serialize>(status: u16, value: &T) -> Result<Response> {
     let body = serde_json::to_string(value)?;
-    with(
-        status,
-        &[("content-type", "application/json"), ("cache-control", "no-store")],
-        Some(&body),
-    )
-}
-
-/// A page of ours.
-///
-/// # Errors
-/// See [`with`].
-pub fn page(status: u16, html: &str, extra: &[(&str, &str)]) -> Result<Response> {
-    let mut headers = vec![
-        ("content-type", "text/html; charset=utf-8"),
-        ("cache-control", "no-store"),
-        ("content-security-policy", PAGE_POLICY),
-        ("x-content-type-options", "nosniff"),
-        // Under no-referrer browsers send `Origin: null` with a form, also to its own origin.
-        ("referrer-policy", "same-origin"),
-        ("x-frame-options", "DENY"),
-    ];
-    headers.extend_from_slice(extra);
-    with(status, &headers, Some(html))
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend(DATA);
+    with(status, &headers, Some(&body))
 }
 
 /// A text made safe for HTML content and quoted attributes.
@@ -83,18 +70,61 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
+/// The same answer with headers that may be changed; body, status and socket pass untouched.
+///
+/// # Errors
+/// When the runtime refuses.
+pub fn copied(response: &Response) -> Result<Response> {
+    use wasm_bindgen::JsCast;
+    // `new Response(old.body, old)`: the old response read as an init carries status, headers, `webSocket` and `cf`.
+    let init: &ResponseInit = response.unchecked_ref();
+    Ok(Response::new_with_opt_readable_stream_and_init(
+        response.body().as_ref(),
+        init,
+    )?)
+}
+
 /// The same answer with these headers set; body, status and socket pass untouched.
 ///
 /// # Errors
 /// When the runtime refuses a header value.
 pub fn adorned(response: &Response, headers: &[(&str, &str)]) -> Result<Response> {
-    use wasm_bindgen::JsCast;
-    // `new Response(old.body, old)`: the old response read as an init carries status, headers, `webSocket` and `cf`.
-    let init: &ResponseInit = response.unchecked_ref();
-    let copy = Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), init)?;
+    let copy = copied(response)?;
     let list = copy.headers();
     for (name, value) in headers {
         list.set(name, value)?;
     }
     Ok(copy)
+}
+
+/// Removes every header whose name satisfies `unwanted`.
+///
+/// # Errors
+/// When the headers may not be changed.
+pub fn strip(headers: &Headers, unwanted: impl Fn(&str) -> bool) -> Result<()> {
+    let names: Vec<String> = headers
+        .keys()
+        .into_iter()
+        .filter_map(|name| name.ok()?.as_string())
+        .filter(|name| unwanted(name))
+        .collect();
+    for name in names {
+        headers.delete(&name)?;
+    }
+    Ok(())
+}
+
+/// Removes every `Set-Cookie` whose value satisfies `unwanted`; the others stay in their order.
+///
+/// # Errors
+/// When the headers may not be changed.
+pub fn strip_cookies(headers: &Headers, unwanted: impl Fn(&str) -> bool) -> Result<()> {
+    let cookies = worker::Headers(headers.clone()).get_all("set-cookie")?;
+    if cookies.iter().any(|cookie| unwanted(cookie)) {
+        headers.delete("set-cookie")?;
+        for cookie in cookies.iter().filter(|cookie| !unwanted(cookie)) {
+            headers.append("set-cookie", cookie)?;
+        }
+    }
+    Ok(())
 }

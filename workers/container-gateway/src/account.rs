@@ -1,12 +1,15 @@
 //! Whether a verified user may have a sandbox, and of which size: the row in D1, created once by the sign-up policy.
 
 use molt_common::id::UserId;
+use molt_common::signup::{self, Address, Decision, Policy, Refusal, StatedEmail};
 use molt_common::time::Millis;
-use molt_platform::{entropy, settings};
+use molt_platform::{entropy, log, settings};
 use serde::Deserialize;
+use serde_json::json;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use worker::{Env, Result, d1::D1Type};
+use worker::d1::{D1Database, D1PreparedStatement, D1Type};
+use worker::{Env, Result};
 
 /// The row is read again after this long, so that a suspension is seen soon.
 const FRESH_MS: u64 = 10_000;
@@ -34,7 +37,7 @@ thread_local! {
 }
 
 /// Looks the user up; creates the row of an unknown one where sign-up is open.
-pub async fn admit(env: &Env, user: UserId, email: Option<&str>) -> Result<Account> {
+pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>) -> Result<Account> {
     let now = entropy::now();
     let known = KNOWN.with_borrow(|known| known.get(&user).copied());
     if let Some((at, account)) = known
@@ -52,35 +55,112 @@ pub async fn admit(env: &Env, user: UserId, email: Option<&str>) -> Result<Accou
     Ok(account)
 }
 
-async fn look_up(env: &Env, user: UserId, email: Option<&str>, now: Millis) -> Result<Account> {
+async fn look_up(env: &Env, user: UserId, email: StatedEmail<'_>, now: Millis) -> Result<Account> {
     let database = env.d1("PLATFORM_DB")?;
-    let id = user.to_string();
-    let select = database.prepare("SELECT status, tier FROM users WHERE id = ?1");
-    let row = select.bind_refs(&[D1Type::Text(&id)])?.first::<Row>(None).await?;
-    match row {
-        Some(row) if row.status == "active" => Ok(Account::Active {
-            tier: row.tier.clamp(1, 3),
-        }),
-        Some(_) => Ok(Account::Refused {
-            code: "user_suspended",
-            text: "This account is suspended. Ask your operator.",
-        }),
-        None if settings::text(env, "SIGNUP").as_deref() == Some("open") => {
-            let insert = database.prepare(
-                "INSERT INTO users (id, name, email, created_at, updated_at) VALUES (?1, ?2, ?3, ?4, ?4) ON CONFLICT (id) DO NOTHING",
-            );
-            let created = now.iso();
-            let name = email.and_then(|email| email.split('@').next()).unwrap_or(&id);
-            let email = email.map_or(D1Type::Null, D1Type::Text);
-            insert
-                .bind_refs(&[D1Type::Text(&id), D1Type::Text(name), email, D1Type::Text(&created)])?
-                .run()
-                .await?;
-            Ok(Account::Active { tier: 1 })
-        }
-        None => Ok(Account::Refused {
-            code: "sign_up_closed",
-            text: "There is no account for you here, and new ones are not being taken. Ask your operator.",
-        }),
+    if let Some(row) = row(&database, user)?.first::<Row>(None).await? {
+        return Ok(row.into());
     }
+    let domains = settings::list(env, "SIGNUP_DOMAINS");
+    let policy = Policy::parse(settings::text(env, "SIGNUP").as_deref(), &domains);
+    let provider_confirms = settings::text(env, "EMAIL_CONFIRMATIONS").as_deref() == Some("on");
+    let newcomer = Newcomer {
+        user,
+        email: email.confirmed(provider_confirms),
+        now,
+    };
+    let taken = match signup::decide(&policy, newcomer.email) {
+        Decision::Take => newcomer.take(&database).await?,
+        Decision::TakeIfInvited(address) => newcomer.take_if_invited(&database, address).await?,
+        Decision::Refuse(refusal) => return Ok(refusal.into()),
+    };
+    match taken {
+        Some(row) => {
+            log::info("user_created_or_found", json!({"user": user.to_string()}));
+            Ok(row.into())
+        }
+        None => Ok(Refusal::NotInvited.into()),
+    }
+}
+
+impl From<Row> for Account {
+    fn from(row: Row) -> Self {
+        if row.status == "active" {
+            Self::Active {
+                tier: row.tier.clamp(1, 3),
+            }
+        } else {
+            Self::Refused {
+                code: "user_suspended",
+                text: "This account is suspended. Ask your operator.",
+            }
+        }
+    }
+}
+
+impl From<Refusal> for Account {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused {
+            code: refusal.code(),
+            text: refusal.text(),
+        }
+    }
+}
+
+fn row(database: &D1Database, user: UserId) -> Result<D1PreparedStatement> {
+    let id = user.to_string();
+    database
+        .prepare("SELECT status, tier FROM users WHERE id = ?1")
+        .bind_refs(&[D1Type::Text(&id)])
+}
+
+/// Somebody whom the policy takes. Each way is one transaction that ends with the row, so that of many first requests one makes it and all
+/// find it.
+struct Newcomer<'a> {
+    user: UserId,
+    email: Option<Address<'a>>,
+    now: Millis,
+}
+
+impl Newcomer<'_> {
+    async fn take(&self, database: &D1Database) -> Result<Option<Row>> {
+        let make = self.make(database, "WHERE true")?;
+        last(database, vec![make, row(database, self.user)?]).await
+    }
+
+    /// Uses the invitation and makes the user together: one invitation makes one user, whoever comes at the same time with the same address.
+    async fn take_if_invited(&self, database: &D1Database, address: Address<'_>) -> Result<Option<Row>> {
+        let (id, at) = (self.user.to_string(), self.now.iso());
+        let spend = database
+            .prepare("UPDATE invitations SET used_at = ?2, used_by = ?3 WHERE email = ?1 AND used_by IS NULL")
+            .bind_refs(&[D1Type::Text(address.as_str()), D1Type::Text(&at), D1Type::Text(&id)])?;
+        let make = self.make(
+            database,
+            "WHERE EXISTS (SELECT 1 FROM invitations WHERE email = ?3 AND used_by = ?1)",
+        )?;
+        last(database, vec![spend, make, row(database, self.user)?]).await
+    }
+
+    fn make(&self, database: &D1Database, condition: &str) -> Result<D1PreparedStatement> {
+        let (id, at) = (self.user.to_string(), self.now.iso());
+        let email = self.email.as_ref().map(Address::as_str);
+        let name = signup::display_name(email, self.user);
+        database
+            .prepare(format!(
+                "INSERT INTO users (id, name, email, created_at, updated_at) SELECT ?1, ?2, ?3, ?4, ?4 {condition} \
+                 ON CONFLICT (id) DO NOTHING"
+            ))
+            .bind_refs(&[
+                D1Type::Text(&id),
+                D1Type::Text(&name),
+                email.map_or(D1Type::Null, D1Type::Text),
+                D1Type::Text(&at),
+            ])
+    }
+}
+
+/// The first row of the last statement.
+async fn last(database: &D1Database, statements: Vec<D1PreparedStatement>) -> Result<Option<Row>> {
+    let results = database.batch(statements).await?;
+    let rows = results.last().map(worker::d1::D1Result::results::<Row>).transpose()?;
+    Ok(rows.and_then(|rows| rows.into_iter().next()))
 }

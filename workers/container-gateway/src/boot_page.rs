@@ -1,6 +1,7 @@
 //! What a browser sees while its sandbox is not ready. Works without scripts by refreshing itself.
 
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
+use molt_platform::page::{self, Notice};
 use molt_platform::respond;
 use serde::Serialize;
 
@@ -44,16 +45,6 @@ const fn words(lifecycle: Lifecycle, phase: Option<Phase>) -> &'static str {
     }
 }
 
-/// A page in the gateway's one layout; styles and scripts are the router's assets.
-fn layout(title: &str, head: &str, body: &str) -> String {
-    let title = respond::escape(title);
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · Moltworker</title>{head}\
-         <link rel=\"icon\" href=\"/_molt/assets/icon.svg\"><link rel=\"stylesheet\" href=\"/_molt/assets/page.css\"></head><body><main><h1>{title}</h1>{body}</main></body></html>"
-    )
-}
-
 /// The boot page.
 pub fn boot(view: SandboxView) -> String {
     let progress = Progress::from(view);
@@ -67,21 +58,24 @@ pub fn boot(view: SandboxView) -> String {
         if log.is_empty() { " hidden" } else { "" },
         respond::escape(&log)
     );
-    layout(
+    page::layout(
         "Opening your sandbox",
         "<noscript><meta http-equiv=\"refresh\" content=\"2\"></noscript>",
         &body,
     )
 }
 
-/// A page that says one thing.
-pub fn notice(title: &str, text: &str) -> String {
-    layout(
-        title,
-        "",
-        &format!(
-            "<p>{}</p><p><a href=\"/logout\">Sign out</a></p>",
-            respond::escape(text)
-        ),
-    )
+/// The page of somebody who may have no sandbox. It says who he is: perhaps he only signed in as somebody else than he meant.
+pub fn no_access(text: &str, email: Option<&str>, request_id: &str) -> String {
+    let mut small = vec![format!("Request {request_id}")];
+    if let Some(email) = email {
+        small.insert(0, format!("You are signed in as {email}."));
+    }
+    Notice {
+        title: "No access",
+        text,
+        small: &small,
+        links: &[("/logout", "Sign out"), ("/", "Try again")],
+    }
+    .html()
 }

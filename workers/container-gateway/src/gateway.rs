@@ -8,9 +8,10 @@ use molt_common::identity::{self, IdentityKeys, Kind};
 use molt_common::path;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{GetState, TRAFFIC_HOST};
+use molt_common::signup::StatedEmail;
 use molt_common::{access, time::Millis};
 use molt_platform::forward::{Outgoing, header};
-use molt_platform::{call, entropy, log, respond, settings};
+use molt_platform::{call, entropy, log, page, respond, settings};
 use serde_json::json;
 use url::Url;
 use web_sys::{Request, Response};
@@ -80,11 +81,15 @@ async fn serve(
 ) -> Result<Response> {
     let upgrade = header(request, "upgrade").is_some();
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
-    let tier = match account::admit(env, user, identity.email.as_deref()).await? {
+    let email = StatedEmail {
+        address: identity.email.as_deref(),
+        verified: identity.email_verified,
+    };
+    let tier = match account::admit(env, user, email).await? {
         Account::Active { tier } => tier,
         Account::Refused { code, text } => {
             return if wants_page {
-                respond::page(403, &boot_page::notice("No access", text), &[])
+                page::answer(403, &boot_page::no_access(text, email.address, &identity.rid), &[])
             } else {
                 respond::problem(&Problem::new(403, code, text).request(&identity.rid))
             };

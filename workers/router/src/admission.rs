@@ -1,10 +1,11 @@
 //! Who calls: verifies the user's token or the admin secret and signs the identity that the backends accept.
 
 use crate::dispatch::Call;
+use crate::session;
 use molt_common::identity::{Identity, IdentityKeys, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
 use molt_common::user_token::{TokenError, TokenPolicy, User};
-use molt_common::{access, admin_secret};
+use molt_common::{admin_secret, origin};
 use molt_platform::forward::header;
 use molt_platform::{entropy, log, settings};
 use serde_json::json;
@@ -24,7 +25,7 @@ impl From<Problem> for Refusal {
 }
 
 /// The policy by which this deployment verifies user tokens.
-fn verify(call: &Call<'_>, token: &str) -> Result<User, TokenError> {
+pub fn verify(call: &Call<'_>, token: &str) -> Result<User, TokenError> {
     let secret = settings::text(call.env, "SUPABASE_JWT_SECRET");
     let issuer = settings::text(call.env, "JWT_ISSUER").unwrap_or_default();
     TokenPolicy {
@@ -48,7 +49,8 @@ pub fn person(call: &Call<'_>, token: &str) -> Result<User, Problem> {
     })
 }
 
-fn not_configured() -> Problem {
+/// Nobody can be verified here.
+pub fn not_configured() -> Problem {
     Problem::new(
         503,
         "authentication_not_configured",
@@ -58,28 +60,22 @@ fn not_configured() -> Problem {
 }
 
 /// Admits a user and signs his identity for this call.
-pub fn user(call: &Call<'_>) -> Result<String, Refusal> {
-    let authorization = header(call.request, "authorization");
-    let cookie = header(call.request, "cookie");
-    let token = access::user_token(authorization.as_deref(), cookie.as_deref()).ok_or(Refusal::SignIn)?;
-    let user = match verify(call, token) {
-        Ok(user) => user,
-        Err(TokenError::NotConfigured) => return Err(not_configured().into()),
-        Err(error) => {
-            log::info("token_refused", json!({"requestId": call.id, "why": error.to_string()}));
-            return Err(Refusal::SignIn);
-        }
-    };
-    let by_cookie = authorization.is_none();
-    if call.upgrade || (by_cookie && !matches!(call.method.as_str(), "GET" | "HEAD")) {
+pub async fn user(call: &Call<'_>) -> Result<String, Refusal> {
+    let session = session::of(call).await?;
+    // No browser sends a token by itself; a socket is more than a request all the same.
+    if call.upgrade && !session.by_cookie {
         same_origin(call)?;
     }
+    let user = session.user;
     sign(
         call,
         user.id.to_string(),
         Kind::User,
         vec![],
-        user.email,
+        Stated {
+            email: user.email,
+            email_verified: user.email_verified,
+        },
         Some(user.until.0),
     )
 }
@@ -89,17 +85,42 @@ pub fn admin(call: &Call<'_>) -> Result<String, Refusal> {
     let given = header(call.request, admin_secret::HEADER);
     let configured = settings::text(call.env, "MOLTBOT_GATEWAY_MASTER_TOKEN");
     admin_secret::check(given.as_deref(), configured.as_deref())?;
-    sign(call, "bootstrap".into(), Kind::Admin, vec!["*".into()], None, None)
+    sign(
+        call,
+        "bootstrap".into(),
+        Kind::Admin,
+        vec!["*".into()],
+        Stated::default(),
+        None,
+    )
 }
 
-/// A browser names the page that sends a request; only our own pages may use a user's cookie for more than reading.
+/// Only pages of ours may take part in a sign-in or sign-out.
 pub fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
-    let Some(origin) = header(call.request, "origin") else {
+    sent_by(call, &settings::list(call.env, "PUBLIC_ORIGINS"))
+}
+
+/// A page of another site can make a browser send the user's cookie. It may do nothing with it but read what it cannot see; pages of
+/// origins that the operator lists may change things too, but open no socket.
+pub fn cookie_may_be_used(call: &Call<'_>) -> Result<(), Problem> {
+    if call.upgrade {
+        return same_origin(call);
+    }
+    if matches!(call.method.as_str(), "GET" | "HEAD") {
         return Ok(());
+    }
+    let mut listed = settings::list(call.env, "PUBLIC_ORIGINS");
+    listed.extend(settings::list(call.env, "CORS_ORIGINS"));
+    sent_by(call, &listed)
+}
+
+fn sent_by(call: &Call<'_>, listed: &[String]) -> Result<(), Problem> {
+    let (origin, site) = (header(call.request, "origin"), header(call.request, "sec-fetch-site"));
+    let sender = origin::Sender {
+        origin: origin.as_deref(),
+        site: site.as_deref(),
     };
-    // A page under no-referrer hides its origin from its own server; this header, which no script can set, says the same.
-    let hidden = origin == "null" && header(call.request, "sec-fetch-site").as_deref() == Some("same-origin");
-    if hidden || origin == call.origin() || settings::list(call.env, "PUBLIC_ORIGINS").contains(&origin) {
+    if sender.is_ours(&call.origin(), listed) {
         return Ok(());
     }
     Err(Problem::new(
@@ -109,19 +130,27 @@ pub fn same_origin(call: &Call<'_>) -> Result<(), Problem> {
     ))
 }
 
+/// What the user's token says beyond who he is.
+#[derive(Default)]
+struct Stated {
+    email: Option<String>,
+    email_verified: Option<bool>,
+}
+
 fn sign(
     call: &Call<'_>,
     sub: String,
     kind: Kind,
     scopes: Vec<String>,
-    email: Option<String>,
+    stated: Stated,
     session_until: Option<u64>,
 ) -> Result<String, Refusal> {
     let identity = Identity {
         sub,
         kind,
         scopes,
-        email,
+        email: stated.email,
+        email_verified: stated.email_verified,
         rid: call.id.clone(),
         until: entropy::now().plus(LIFETIME_MS).0,
         session_until,

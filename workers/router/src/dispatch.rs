@@ -1,16 +1,17 @@
 //! The loop over the route table.
 
 use crate::admission::{self, Refusal};
-use crate::pages;
+use crate::{finish, pages};
 use molt_common::access;
 use molt_common::flag::Flag;
 use molt_common::identity;
 use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
-use molt_common::{control, cookie, id, redaction};
+use molt_common::{control, cookie, cors, id, redaction};
 use molt_platform::forward::{Outgoing, client_encoding, header};
 use molt_platform::{entropy, log, respond, settings};
 use serde_json::json;
+use std::cell::RefCell;
 use url::Url;
 use web_sys::{Request, Response};
 use worker::{Env, Result};
@@ -27,6 +28,8 @@ pub struct Call<'a> {
     pub upgrade: bool,
     /// A browser that navigates.
     pub wants_page: bool,
+    /// `Set-Cookie`s that the answer carries, whoever gives it: a session may be renewed on the way.
+    pub cookies: RefCell<Vec<String>>,
 }
 
 impl Call<'_> {
@@ -37,6 +40,11 @@ impl Call<'_> {
 
     pub fn secure(&self) -> bool {
         self.url.scheme() == "https"
+    }
+
+    /// Has the answer carry these `Set-Cookie`s.
+    pub fn set_cookies(&self, cookies: impl IntoIterator<Item = String>) {
+        self.cookies.borrow_mut().extend(cookies);
     }
 }
 
@@ -55,8 +63,9 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
         id: id::request_id(entropy::bytes()?),
         upgrade,
         wants_page,
+        cookies: RefCell::default(),
     };
-    let (backend, outcome) = route_call(&call).await;
+    let (backend, shared, outcome) = route_call(&call).await;
     let response = match outcome {
         Ok(response) => response,
         Err(error) => {
@@ -75,18 +84,25 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
             "ms": entropy::now().since(started),
         }),
     );
-    respond::adorned(&response, &[("x-request-id", &call.id), ("x-molt-backend", backend)])
+    finish::answer(&call, backend, shared, &response)
 }
 
-async fn route_call(call: &Call<'_>) -> (&'static str, Result<Response>) {
+/// Name of who answered, what the answer may be to pages of listed origins, and the answer.
+type Answered = (&'static str, Auth, Result<Response>);
+
+async fn route_call(call: &Call<'_>) -> Answered {
     let path = call.url.path();
     let route = match route::find(&call.method, path) {
         Ok(route) => route,
-        Err(problem) => return ("router", refuse_method(call, &problem)),
+        Err(problem) => return ("router", Auth::None, refuse_method(call, &problem)),
     };
     match route.target {
-        Target::Router(Page::Reserved) => ("router", problem(call, Problem::not_found("Nothing is here."))),
-        Target::Router(page) => ("router", pages::answer(page, call).await),
+        Target::Router(Page::Reserved) => (
+            "router",
+            Auth::None,
+            problem(call, Problem::not_found("Nothing is here.")),
+        ),
+        Target::Router(page) => ("router", Auth::None, pages::answer(page, call).await),
         Target::AdminApi => backend(call, route, "admin", "ADMIN_API").await,
         Target::ContainerGateway => backend(call, route, "container-gateway", "CONTAINER_GATEWAY").await,
     }
@@ -100,32 +116,32 @@ fn refuse_method(call: &Call<'_>, refused: &Problem) -> Result<Response> {
     }
 }
 
-async fn backend(
-    call: &Call<'_>,
-    route: &Route,
-    name: &'static str,
-    binding: &str,
-) -> (&'static str, Result<Response>) {
+async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &str) -> Answered {
     if let Some(flag) = route.flag
         && !Flag::is_on(settings::text(call.env, flag.variable()).as_deref())
     {
         return if settings::text(call.env, "LEGACY_MODE").as_deref() == Some("on") {
-            ("legacy", legacy(call).await)
+            ("legacy", Auth::None, legacy(call).await)
         } else {
-            ("router", switched_off(call, flag))
+            ("router", route.auth, switched_off(call, flag))
         };
+    }
+    let origin = header(call.request, "origin");
+    let asked = header(call.request, "access-control-request-method");
+    if cors::is_preflight(&call.method, origin.as_deref(), asked.as_deref()) {
+        return ("router", route.auth, finish::preflight(call, route.auth));
     }
     let admitted = match route.auth {
         Auth::Admin => admission::admin(call),
-        Auth::User => admission::user(call),
+        Auth::User => admission::user(call).await,
         // The table is tested to have no such row: closed all the same.
         Auth::None => Err(Refusal::Problem(Box::new(Problem::internal()))),
     };
     let identity = match admitted {
         Ok(identity) => identity,
-        Err(refusal) => return ("router", refuse(call, refusal)),
+        Err(refusal) => return ("router", route.auth, refuse(call, route.auth, refusal)),
     };
-    (name, forward(call, binding, &identity).await)
+    (name, route.auth, forward(call, binding, &identity).await)
 }
 
 async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Response> {
@@ -162,12 +178,12 @@ fn switched_off(call: &Call<'_>, flag: Flag) -> Result<Response> {
     let name = flag.variable();
     let text = format!("This part of the platform is switched off by its operator ({name}).");
     if call.wants_page {
-        return pages::notice(503, "Switched off", &text, &call.id);
+        return pages::notice(call, 503, "Switched off", &text, &[]);
     }
     problem(call, Problem::new(503, "switched_off", text).retry_after(30))
 }
 
-fn refuse(call: &Call<'_>, refusal: Refusal) -> Result<Response> {
+fn refuse(call: &Call<'_>, auth: Auth, refusal: Refusal) -> Result<Response> {
     match refusal {
         Refusal::SignIn if call.wants_page => pages::to_login(call),
         Refusal::SignIn => problem(
@@ -179,6 +195,7 @@ fn refuse(call: &Call<'_>, refusal: Refusal) -> Result<Response> {
             )
             .labelled("Authentication required"),
         ),
+        Refusal::Problem(refused) if call.wants_page && auth == Auth::User => pages::refused(call, *refused),
         Refusal::Problem(refused) => problem(call, *refused),
     }
 }

@@ -2,7 +2,10 @@
 
 mod admission;
 mod dispatch;
+mod finish;
 mod pages;
+mod provider;
+mod session;
 
 use web_sys::{Request, Response};
 use worker::{Context, Env, Result};

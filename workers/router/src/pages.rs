@@ -10,6 +10,7 @@ use molt_common::flag::Flag;
 use molt_common::problem::Problem;
 use molt_common::route::Page;
 use molt_platform::forward::header;
+use molt_platform::page::{self, Notice};
 use molt_platform::{entropy, respond, settings};
 use serde_json::json;
 use web_sys::Response;
@@ -28,7 +29,7 @@ pub async fn answer(page: Page, call: &Call<'_>) -> Result<Response> {
         Page::Login => login::page(call),
         Page::DevelopmentLogin => session::development(call).await,
         Page::AuthCallback => session::callback(call).await,
-        Page::Logout => logout::answer(call),
+        Page::Logout => logout::answer(call).await,
         Page::Asset | Page::Reserved => asset::answer(call),
     }
 }
@@ -48,30 +49,23 @@ fn status(call: &Call<'_>) -> Result<Response> {
     )
 }
 
-/// A page in the router's one layout. `body` is HTML; `title` is text.
-pub fn layout(title: &str, body: &str) -> String {
-    let title = respond::escape(title);
-    format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · Moltworker</title>\
-         <link rel=\"icon\" href=\"/_molt/assets/icon.svg\"><link rel=\"stylesheet\" href=\"/_molt/assets/page.css\"></head><body><main><h1>{title}</h1>{body}</main></body></html>"
-    )
-}
-
-/// A refused form: a page for a person in a browser, a problem for the rest.
+/// A refusal: a page for a person in a browser, a problem for the rest.
 pub fn refused(call: &Call<'_>, refused: Problem) -> Result<Response> {
-    if header(call.request, "accept").is_some_and(|accept| accept.contains("text/html")) {
-        return notice(refused.status, &refused.title, &refused.detail, &call.id);
+    if !header(call.request, "accept").is_some_and(|accept| accept.contains("text/html")) {
+        return problem(call, refused);
     }
-    problem(call, refused)
+    let retry = refused.retry_after.map(|seconds| seconds.to_string());
+    let extra: Vec<(&str, &str)> = retry.iter().map(|seconds| ("retry-after", seconds.as_str())).collect();
+    notice(call, refused.status, &refused.title, &refused.detail, &extra)
 }
 
 /// A page that says one thing.
-pub fn notice(status: u16, title: &str, text: &str, request_id: &str) -> Result<Response> {
-    let body = format!(
-        "<p>{}</p><p class=\"small\">Request {}</p><p><a href=\"/\">Try again</a></p>",
-        respond::escape(text),
-        respond::escape(request_id)
-    );
-    respond::page(status, &layout(title, &body), &[])
+pub fn notice(call: &Call<'_>, status: u16, title: &str, text: &str, extra: &[(&str, &str)]) -> Result<Response> {
+    let notice = Notice {
+        title,
+        text,
+        small: &[format!("Request {}", call.id)],
+        links: &[("/", "Try again")],
+    };
+    page::answer(status, &notice.html(), extra)
 }

@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use hyper::Uri;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use molt_common::answer_header;
 use molt_common::control::header as molt;
 
-use super::cookies;
 use crate::agent::USER_HEADER;
 
 /// Stands in for a client address that is missing or loopback. The agent takes a proxied request only from a client that is not local; this
@@ -148,7 +148,7 @@ pub fn to_edge(incoming: &HeaderMap, websocket: bool) -> HeaderMap {
         .collect();
     let mut outgoing = HeaderMap::with_capacity(incoming.len());
     for (name, value) in incoming {
-        let ours = *name == header::SET_COOKIE && value.to_str().map_or(true, cookies::sets_ours);
+        let ours = *name == header::SET_COOKIE && value.to_str().map_or(true, answer_header::is_cookie_stripped);
         let hop = HOP_BY_HOP.contains(&name.as_str()) || named.iter().any(|hop| hop == name.as_str());
         // The edge reads `x-molt-` headers as the supervisor's own words.
         if !ours && !hop && !plain_spelling(name).starts_with("x-molt-") {

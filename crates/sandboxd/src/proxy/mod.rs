@@ -1,7 +1,6 @@
 //! The reverse proxy in front of the agent: identity in, bytes through.
 
 mod activity;
-mod cookies;
 mod forward;
 mod frames;
 mod headers;

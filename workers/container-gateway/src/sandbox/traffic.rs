@@ -10,7 +10,7 @@ use molt_common::id::UserId;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_platform::forward::{Outgoing, header};
-use molt_platform::{entropy, log, respond};
+use molt_platform::{entropy, log, page, respond};
 use serde_json::json;
 use std::time::Duration;
 use url::Url;
@@ -64,7 +64,7 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
         }
         if wants_page && view.lifecycle != Lifecycle::Running {
             // 503 and not 200: what was asked for is not there yet, and nothing may cache or index this.
-            return respond::page(503, &boot_page::boot(view), &[("retry-after", "1")]);
+            return page::answer(503, &boot_page::boot(view), &[("retry-after", "1")]);
         }
         if view.lifecycle == Lifecycle::Failed || entropy::now() >= until {
             return respond::problem(&not_ready(&view).request(&rid));

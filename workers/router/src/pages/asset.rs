@@ -35,6 +35,7 @@ pub fn answer(call: &Call<'_>) -> Result<Response> {
                 ("content-type", kind),
                 ("cache-control", "public, max-age=300"),
                 ("x-content-type-options", "nosniff"),
+                ("cross-origin-resource-policy", "same-origin"),
             ],
             Some(text),
         ),

@@ -1,10 +1,12 @@
 //! `/login`: the way to the identity provider, or in development a page with the seeded users.
 
-use super::layout;
-use crate::dispatch::{Call, problem};
+use super::refused;
+use crate::dispatch::Call;
+use molt_common::access;
+use molt_common::cookie::LOGIN_STATE;
+use molt_common::login::{LIFETIME_S, LoginState};
 use molt_common::problem::Problem;
-use molt_common::{access, cookie, id};
-use molt_platform::{entropy, log, respond, settings};
+use molt_platform::{entropy, log, page, respond, settings};
 use serde::Deserialize;
 use serde_json::json;
 use std::fmt::Write;
@@ -64,20 +66,16 @@ pub fn to_login(call: &Call<'_>) -> Result<Response> {
 
 /// `GET /login`.
 pub fn page(call: &Call<'_>) -> Result<Response> {
-    let state = id::hex(&entropy::bytes::<16>()?);
-    let bind = cookie::set_login_state(&state, call.secure());
     let asked = parameter(call, "next");
-    let next = access::return_path(asked.as_deref());
+    let begun = LoginState::new(entropy::bytes()?, entropy::bytes()?, asked.as_deref());
+    let bind = LOGIN_STATE.set(&begun.cookie(), LIFETIME_S, call.secure());
     let users = development_users(call);
     if !users.is_empty() {
-        return respond::page(
-            200,
-            &layout("Sign in", &form(&users, &state, next)),
-            &[("set-cookie", &bind)],
-        );
+        let html = page::layout("Sign in", "", &form(&users, begun.state()));
+        return page::answer(200, &html, &[("set-cookie", &bind)]);
     }
     let Some(target) = settings::text(call.env, "LOGIN_URL").and_then(|text| Url::parse(&text).ok()) else {
-        return problem(
+        return refused(
             call,
             Problem::new(
                 503,
@@ -86,26 +84,34 @@ pub fn page(call: &Call<'_>) -> Result<Response> {
             ),
         );
     };
-    let mut back = call.url.clone();
-    back.set_path("/auth/callback");
-    back.set_query(None);
-    back.query_pairs_mut()
-        .append_pair("state", &state)
-        .append_pair("next", next);
-    let mut target = target;
-    target.query_pairs_mut().append_pair("redirect", back.as_str());
     respond::with(
         302,
         &[
-            ("location", target.as_str()),
+            ("location", to_provider(call, target, &begun).as_str()),
             ("set-cookie", &bind),
             ("cache-control", "no-store"),
+            ("referrer-policy", "no-referrer"),
         ],
         None,
     )
 }
 
-fn form(users: &[DevelopmentUser], state: &str, next: &str) -> String {
+/// The provider's page, told where to come back to and what to bring. The state is in the address to come back to as well: not every
+/// provider returns it by itself.
+fn to_provider(call: &Call<'_>, mut target: Url, begun: &LoginState) -> Url {
+    let mut back = call.url.clone();
+    back.set_path("/auth/callback");
+    back.set_fragment(None);
+    back.query_pairs_mut().clear().append_pair("state", begun.state());
+    target
+        .query_pairs_mut()
+        .append_pair("redirect", back.as_str())
+        .append_pair("state", begun.state())
+        .append_pair("nonce", begun.nonce());
+    target
+}
+
+fn form(users: &[DevelopmentUser], state: &str) -> String {
     let mut html = String::from(
         "<p>This is the development identity provider. It exists on loopback hosts only.</p>\
          <form method=\"post\" action=\"/login/development\">",
@@ -113,9 +119,8 @@ fn form(users: &[DevelopmentUser], state: &str, next: &str) -> String {
     // Writing to a String cannot fail.
     let _ = write!(
         html,
-        "<input type=\"hidden\" name=\"state\" value=\"{}\"><input type=\"hidden\" name=\"next\" value=\"{}\">",
-        respond::escape(state),
-        respond::escape(next)
+        "<input type=\"hidden\" name=\"state\" value=\"{}\">",
+        respond::escape(state)
     );
     for user in users {
         let _ = write!(

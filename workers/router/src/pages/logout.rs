@@ -1,36 +1,68 @@
-//! `/logout`: a page that asks, and a POST that does it. No GET changes anything.
+//! `/logout`: a page that asks, a POST that does it, and a page that says it is done. No GET changes anything.
 
-use super::{layout, refused as refused_page};
-use crate::admission;
+use super::refused as refused_page;
 use crate::dispatch::Call;
-use molt_common::cookie;
+use crate::session::renewal::{self, Renewed};
+use crate::{admission, provider, session};
+use molt_common::cookie::{self, REFRESH};
+use molt_platform::forward::header;
+use molt_platform::page::{self, Notice};
 use molt_platform::respond;
 use web_sys::Response;
 use worker::Result;
 
+/// What the agent's page kept in this browser (its device key is among it, and a service worker) is not for the next person.
+const CLEARED: &str = "\"cache\", \"storage\"";
+
 /// `GET|POST /logout`.
-pub fn answer(call: &Call<'_>) -> Result<Response> {
+pub async fn answer(call: &Call<'_>) -> Result<Response> {
+    let cookies = header(call.request, "cookie").unwrap_or_default();
     if call.method != "POST" {
-        let body = "<p>You will need to sign in again. Your sandbox keeps running.</p>\
-                    <form method=\"post\" action=\"/logout\"><button>Sign out</button></form><p><a href=\"/\">Back</a></p>";
-        return respond::page(200, &layout("Sign out", body), &[]);
+        return question(call, &cookies);
     }
     if let Err(refused) = admission::same_origin(call) {
         return refused_page(call, refused);
     }
-    // What the agent's page kept in this browser (its device key is among it) is not for the next person.
+    end_session(call, &cookies).await;
+    call.set_cookies(session::forgotten());
+    // Not to /login, which would lead on to the provider: it may know the person still and would sign him in again at once.
     let headers = [
-        ("location", "/login"),
+        ("location", "/logout"),
         ("cache-control", "no-store"),
-        ("clear-site-data", "\"storage\""),
+        ("clear-site-data", CLEARED),
     ];
-    let response = respond::with(303, &headers, None)?;
-    // Both names: the browser may hold one from another scheme or an older release.
-    response
-        .headers()
-        .append("set-cookie", &cookie::set_session("", 0, true))?;
-    response
-        .headers()
-        .append("set-cookie", &cookie::set_session("", 0, false))?;
-    Ok(response)
+    respond::with(303, &headers, None)
+}
+
+fn question(call: &Call<'_>, cookies: &str) -> Result<Response> {
+    let signed_in = cookie::session(cookies).is_some() || cookie::value(cookies, REFRESH.name(call.secure())).is_some();
+    if signed_in {
+        let body = "<p>You will need to sign in again. Your sandbox keeps running.</p>\
+                    <form method=\"post\" action=\"/logout\"><button>Sign out</button></form><p><a href=\"/\">Back</a></p>";
+        return page::answer(200, &page::layout("Sign out", "", body), &[]);
+    }
+    let done = Notice {
+        title: "Signed out",
+        text: "You are signed out in this browser.",
+        small: &[],
+        links: &[("/login", "Sign in")],
+    };
+    page::answer(200, &done.html(), &[])
+}
+
+/// Ends the session on the servers' side. The browser forgets it whatever comes of this.
+async fn end_session(call: &Call<'_>, cookies: &str) {
+    let kept = session::kept(call, cookies);
+    let token = session::token(call, cookies, kept.is_some());
+    let current = token.filter(|token| admission::verify(call, token).is_ok());
+    let token = match (current, kept) {
+        (Some(token), _) => token.to_owned(),
+        // The provider takes no token that has ended, and its refresh token would go on being good.
+        (None, Some(kept)) => match renewal::renew(call, &kept, true).await {
+            Renewed::Granted { token, .. } => token,
+            Renewed::Refused | Renewed::Unavailable => return,
+        },
+        (None, None) => return,
+    };
+    provider::sign_out(call, &token).await;
 }

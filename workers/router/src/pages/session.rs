@@ -1,14 +1,17 @@
 //! What turns a sign-in into a session: the provider's token, posted by our own callback page, or a development user.
 
 use super::login::{development_users, parameter};
-use super::{layout, refused as refused_page};
-use crate::admission;
+use super::refused as refused_page;
 use crate::dispatch::Call;
+use crate::{admission, session};
+use molt_common::cookie::{self, LOGIN_STATE, SESSION};
 use molt_common::id::{self, UserId};
+use molt_common::login::{LoginError, LoginState};
 use molt_common::problem::Problem;
-use molt_common::{access, cookie, user_token};
+use molt_common::user_token::{self, User};
 use molt_platform::forward::{self, header};
-use molt_platform::{entropy, respond, settings};
+use molt_platform::{entropy, log, page, respond, settings};
+use serde_json::json;
 use std::collections::BTreeMap;
 use web_sys::Response;
 use worker::Result;
@@ -35,34 +38,39 @@ async fn form(call: &Call<'_>) -> Result<std::result::Result<BTreeMap<String, St
 }
 
 /// The login must end in the browser in which it began, from a page of ours.
-fn bound(call: &Call<'_>, state: Option<&str>) -> std::result::Result<(), Problem> {
+fn begun(call: &Call<'_>, state: Option<&str>) -> std::result::Result<LoginState, Problem> {
     admission::same_origin(call)?;
     let cookies = header(call.request, "cookie").unwrap_or_default();
-    let expected = cookie::values(&cookies, cookie::LOGIN_STATE).next();
-    match (expected, state) {
-        (Some(expected), Some(state)) if !state.is_empty() && expected == state => Ok(()),
-        _ => Err(Problem::new(
-            403,
-            "login_not_begun_here",
-            "This sign-in was not begun in this browser, or it took over ten minutes. Start again at /login.",
-        )),
-    }
+    let begun = LoginState::read(cookie::values(&cookies, LOGIN_STATE.name(call.secure())))
+        .map_err(|error| not_begun(call, error))?;
+    begun.came_back_with(state).map_err(|error| not_begun(call, error))?;
+    Ok(begun)
 }
 
-/// Sets the session cookie, ends the login state and goes on.
-fn open(call: &Call<'_>, token: &str, lifetime_s: u64, next: Option<&str>) -> Result<Response> {
-    let response = respond::with(
-        303,
-        &[("location", access::return_path(next)), ("cache-control", "no-store")],
-        None,
-    )?;
-    response
-        .headers()
-        .append("set-cookie", &cookie::set_session(token, lifetime_s, call.secure()))?;
-    response
-        .headers()
-        .append("set-cookie", &cookie::set_login_state("", call.secure()))?;
-    Ok(response)
+fn not_begun(call: &Call<'_>, error: LoginError) -> Problem {
+    log::info("login_refused", json!({"requestId": call.id, "why": error.to_string()}));
+    Problem::new(
+        403,
+        "login_not_begun_here",
+        "This sign-in was not begun in this browser, or it took over ten minutes. Start again at /login.",
+    )
+}
+
+/// Sets the session's cookies, whatever there were before, ends the login state and goes on.
+fn open(call: &Call<'_>, begun: &LoginState, token: &str, user: &User, refresh: Option<&str>) -> Result<Response> {
+    if !SESSION.fits(token) {
+        return refused_page(
+            call,
+            Problem::new(
+                422,
+                "token_too_long",
+                "The identity provider's token does not fit into a cookie. Ask your operator.",
+            ),
+        );
+    }
+    call.set_cookies(session::cookies(call, token, user, refresh));
+    call.set_cookies([LOGIN_STATE.set("", 0, call.secure())]);
+    respond::with(303, &[("location", begun.next()), ("cache-control", "no-store")], None)
 }
 
 /// `POST /login/development`: a real session for a seeded user.
@@ -79,9 +87,10 @@ pub async fn development(call: &Call<'_>) -> Result<Response> {
         Err(refused) => return refused_page(call, refused),
     };
     let field = |name: &str| fields.get(name).map(String::as_str);
-    if let Err(refused) = bound(call, field("state")) {
-        return refused_page(call, refused);
-    }
+    let begun = match begun(call, field("state")) {
+        Ok(begun) => begun,
+        Err(refused) => return refused_page(call, refused),
+    };
     let Some(user) = users.iter().find(|user| Some(user.id.as_str()) == field("user")) else {
         return refused_page(call, Problem::invalid("user", "is not one of the development users"));
     };
@@ -93,25 +102,21 @@ pub async fn development(call: &Call<'_>) -> Result<Response> {
     };
     let secret = settings::text(call.env, "SUPABASE_JWT_SECRET").unwrap_or_default();
     let issuer = settings::text(call.env, "JWT_ISSUER").unwrap_or_default();
-    let session = id::hex(&entropy::bytes::<16>()?);
-    match user_token::issue(
-        &secret,
-        &issuer,
-        subject,
-        &user.email,
-        &session,
-        entropy::now(),
-        SESSION_S,
-    ) {
-        Ok(token) => open(call, &token, SESSION_S, field("next")),
-        Err(_) => refused_page(
+    let id = id::hex(&entropy::bytes::<16>()?);
+    let now = entropy::now();
+    let Ok(token) = user_token::issue(&secret, &issuer, subject, &user.email, &id, now, SESSION_S) else {
+        return refused_page(
             call,
             Problem::new(
                 503,
                 "authentication_not_configured",
                 "SUPABASE_JWT_SECRET is missing or shorter than 32 bytes.",
             ),
-        ),
+        );
+    };
+    match admission::person(call, &token) {
+        Ok(user) => open(call, &begun, &token, &user, None),
+        Err(refused) => refused_page(call, refused),
     }
 }
 
@@ -119,27 +124,28 @@ pub async fn development(call: &Call<'_>) -> Result<Response> {
 pub async fn callback(call: &Call<'_>) -> Result<Response> {
     if call.method != "POST" {
         let body = "<p id=\"status\" role=\"status\">Signing you in…</p>\
-                    <noscript><p>Signing in needs JavaScript.</p></noscript><script src=\"/_molt/assets/callback.js\"></script>";
-        return respond::page(200, &layout("Signing in", body), &[]);
+                    <noscript><p>Signing in needs JavaScript.</p></noscript><p><a href=\"/login\">Start again</a></p>\
+                    <script src=\"/_molt/assets/callback.js\"></script>";
+        return page::answer(200, &page::layout("Signing in", "", body), &[]);
     }
     let fields = match form(call).await? {
         Ok(fields) => fields,
         Err(refused) => return refused_page(call, refused),
     };
-    let state = parameter(call, "state");
-    if let Err(refused) = bound(call, state.as_deref()) {
-        return refused_page(call, refused);
-    }
-    let Some(token) = fields.get("access_token").filter(|token| !token.is_empty()) else {
+    let field = |name: &str| fields.get(name).map(String::as_str).filter(|text| !text.is_empty());
+    let begun = match begun(call, field("state").or(parameter(call, "state").as_deref())) {
+        Ok(begun) => begun,
+        Err(refused) => return refused_page(call, refused),
+    };
+    let Some(token) = field("access_token") else {
         return refused_page(call, Problem::invalid("access_token", "is missing"));
     };
-    match admission::person(call, token) {
-        Ok(user) => open(
-            call,
-            token,
-            user.until.since(entropy::now()) / 1000,
-            parameter(call, "next").as_deref(),
-        ),
-        Err(refused) => refused_page(call, refused),
+    let user = match admission::person(call, token) {
+        Ok(user) => user,
+        Err(refused) => return refused_page(call, refused),
+    };
+    if let Err(error) = begun.allows_nonce(user.nonce.as_deref()) {
+        return refused_page(call, not_begun(call, error));
     }
+    open(call, &begun, token, &user, field("refresh_token"))
 }
