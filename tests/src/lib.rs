@@ -4,13 +4,16 @@
 
 pub mod call;
 pub mod corpus;
+pub mod database;
 pub mod drill;
 pub mod engine;
 pub mod exec;
 pub mod harness;
+pub mod jar;
 pub mod launch;
 pub mod people;
 pub mod processes;
+pub mod provider_login;
 pub mod raw;
 pub mod ready;
 pub mod reply;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderValue, SET_COOKIE};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
@@ -50,6 +50,7 @@ impl Echo {
             ("/echo-body", Method::POST) => Response::new(request.into_body().boxed()),
             ("/stream", Method::GET) => chunks(number("n", 5), Duration::from_millis(number("ms", 0))),
             ("/set-cookie", Method::GET) => set_cookie(&query),
+            ("/headers", Method::GET) => headers(&query),
             ("/crash", Method::POST) => {
                 tracing::error!("asked to crash");
                 std::process::exit(i32::try_from(number("code", 1)).unwrap_or(1))
@@ -133,6 +134,17 @@ fn chunks(count: u64, apart: Duration) -> Response<Body> {
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// Answers with the headers that the query names, `name=value`, values as they stand there.
+fn headers(query: &str) -> Response<Body> {
+    let mut response = typed("headers", "text/plain");
+    for (name, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        if let (Ok(name), Ok(value)) = (name.parse::<HeaderName>(), HeaderValue::from_str(value)) {
+            response.headers_mut().append(name, value);
+        }
+    }
     response
 }
 

@@ -1,0 +1,72 @@
+//! The cookies of one browser, as far as the tests need them.
+
+use crate::call::Call;
+use crate::reply::Reply;
+use reqwest::header::HeaderMap;
+use std::collections::BTreeMap;
+
+/// Cookies by name.
+#[derive(Clone, Default)]
+pub struct Jar(BTreeMap<String, String>);
+
+impl Jar {
+    /// The value of a cookie.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// Puts a cookie in, as a page or a neighbour would.
+    pub fn put(&mut self, name: &str, value: &str) {
+        self.0.insert(name.into(), value.into());
+    }
+
+    /// Loses a cookie, as a browser does when its time is over.
+    pub fn lose(&mut self, name: &str) {
+        self.0.remove(name);
+    }
+
+    /// Names of all cookies.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        self.0.keys().map(String::as_str).collect()
+    }
+
+    /// `Cookie`.
+    #[must_use]
+    pub fn header(&self) -> String {
+        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        pairs.join("; ")
+    }
+
+    /// Sends the cookies along.
+    pub fn on<'a>(&self, call: Call<'a>) -> Call<'a> {
+        call.header("cookie", &self.header())
+    }
+
+    /// Takes the answer's cookies as a browser on plain `http` does: none that asks for a secure origin.
+    pub fn take(&mut self, reply: &Reply) {
+        self.take_from(&reply.headers);
+    }
+
+    /// The same for the headers of any answer.
+    ///
+    /// # Panics
+    /// When a cookie is not closed to scripts and other sites.
+    pub fn take_from(&mut self, headers: &HeaderMap) {
+        for set in headers.get_all("set-cookie") {
+            let set = set.to_str().expect("text");
+            let (pair, attributes) = set.split_once(';').unwrap_or((set, ""));
+            let (name, value) = pair.split_once('=').expect("name=value");
+            let is = |wanted: &str| attributes.split(';').any(|one| one.trim().eq_ignore_ascii_case(wanted));
+            assert!(is("HttpOnly") && is("SameSite=Lax") && is("Path=/"), "{set}");
+            if name.starts_with("__Host-") {
+                assert!(is("Secure"), "{set}");
+            } else if is("Max-Age=0") {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.into(), value.into());
+            }
+        }
+    }
+}
