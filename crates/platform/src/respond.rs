@@ -5,7 +5,7 @@ use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
 
 /// Headers of every answer that is data: a browser shows it as nothing else, in no frame, and gives it to no other site's page.
-const DATA: [(&str, &str); 5] = [
+pub const DATA: [(&str, &str); 5] = [
     ("cache-control", "no-store"),
     ("x-content-type-options", "nosniff"),
     ("content-security-policy", "default-src 'none'; frame-ancestors 'none'"),

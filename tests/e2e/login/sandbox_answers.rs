@@ -51,7 +51,7 @@ pub async fn headers_that_act_on_the_origin_are_taken_off(stack: Arc<Stack>) {
 
 pub async fn headers_of_the_page_stay(stack: Arc<Stack>) {
     let pairs = [
-        ("content-security-policy", "script-src'self'"),
+        ("content-security-policy", "frame-ancestors:none"),
         ("x-frame-options", "DENY"),
         ("cache-control", "max-age=60"),
         ("permissions-policy", "camera=()"),

@@ -26,6 +26,13 @@ pub fn answer(call: &Call<'_>, backend: &str, auth: Auth, response: &Response) -
         respond::strip(&headers, answer_header::is_stripped)?;
         respond::strip_cookies(&headers, answer_header::is_cookie_stripped)?;
     }
+    if backend == "admin" {
+        for (name, value) in respond::DATA {
+            if !headers.has(name)? {
+                headers.set(name, value)?;
+            }
+        }
+    }
     headers.set("x-request-id", &call.id)?;
     headers.set("x-molt-backend", backend)?;
     if call.secure() {
