@@ -60,7 +60,8 @@ fn fold(raw: &str) -> String {
     folded
 }
 
-fn percent_decode(text: &[u8]) -> Vec<u8> {
+/// Percent-decoded once; a percent sign that begins no escape stays.
+pub(crate) fn percent_decode(text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {

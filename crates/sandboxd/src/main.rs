@@ -19,7 +19,6 @@ mod http_server;
 mod init;
 mod process;
 mod proxy;
-mod redact;
 mod serve;
 mod settings;
 mod shim;

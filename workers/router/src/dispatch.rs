@@ -7,7 +7,7 @@ use molt_common::flag::Flag;
 use molt_common::identity;
 use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
-use molt_common::{control, cookie, cors, id, redaction};
+use molt_common::{control, cookie, cors, id};
 use molt_platform::forward::{Outgoing, client_encoding, header};
 use molt_platform::{entropy, log, respond, settings};
 use serde_json::json;
@@ -80,7 +80,7 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
         "request",
         json!({
             "requestId": call.id, "method": call.method, "path": call.url.path(),
-            "query": call.url.query().map(redaction::query), "status": response.status(), "backend": backend,
+            "query": call.url.query(), "status": response.status(), "backend": backend,
             "ms": entropy::now().since(started),
         }),
     );

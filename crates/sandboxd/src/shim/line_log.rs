@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 
-use crate::redact::redact;
+use molt_common::redaction;
 
 /// Lines in the ring.
 const RING_LINES: usize = 50;
@@ -71,9 +71,10 @@ impl LineLog {
         log
     }
 
-    /// Takes one line.
+    /// Takes one line. The agent's output is shown to people who operate the fleet, not only to its owner, so a key that the agent
+    /// happens to print must not travel with it.
     pub fn push(&mut self, line: &str) {
-        let line = redact(line);
+        let line = redaction::text(line).into_owned();
         if self.written >= FILE_BYTES {
             self.file = None;
             let mut older = self.path.clone().into_os_string();
