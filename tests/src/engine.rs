@@ -2,6 +2,7 @@
 
 use crate::people::User;
 use crate::processes;
+use crate::secrets;
 use crate::wait::until;
 use serde::Deserialize;
 use std::path::Path;
@@ -82,8 +83,15 @@ impl Engine {
             .await
             .into_iter()
             .filter(|container| container.kind == "app");
-        let pids = apps.filter_map(|container| container.pid);
-        pids.filter(|pid| processes::variable(*pid, "MOLT_SANDBOX_ID").is_some_and(|own| own == id))
+        let pids: Vec<i32> = apps.filter_map(|container| container.pid).collect();
+        for token in pids
+            .iter()
+            .filter_map(|pid| processes::variable(*pid, "MOLT_CONTROL_TOKEN"))
+        {
+            secrets::used("the control token of a sandbox", &token);
+        }
+        pids.into_iter()
+            .filter(|pid| processes::variable(*pid, "MOLT_SANDBOX_ID").is_some_and(|own| own == id))
             .collect()
     }
 

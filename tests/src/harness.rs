@@ -1,5 +1,6 @@
 //! Glue between tests and the runner: one stack for a group of tests, a time limit for each, and the closing lines of `cargo test`.
 
+use crate::secrets;
 use crate::stack::{self, Stack};
 use libtest_mimic::{Arguments, Completion, Conclusion, Trial};
 use std::path::Path;
@@ -102,11 +103,15 @@ impl Group {
         for process in &stopped.left {
             eprintln!("error: left behind: {} {}", process.pid, process.command);
         }
+        for leak in &stopped.leaked {
+            eprintln!("error: a secret is in a log: {leak}");
+        }
+        println!("{} secrets were looked for in the logs of the stack", secrets::known());
         let ended = stopped.status.is_some_and(|status| status.success());
         if !ended {
             eprintln!("error: the stack did not end as it should: {:?}", stopped.status);
         }
-        ended && stopped.left.is_empty()
+        ended && stopped.left.is_empty() && stopped.leaked.is_empty()
     }
 }
 

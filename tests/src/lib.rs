@@ -18,6 +18,7 @@ pub mod raw;
 pub mod ready;
 pub mod reply;
 pub mod sandbox;
+pub mod secrets;
 pub mod socket;
 pub mod stack;
 pub mod wait;

@@ -1,5 +1,6 @@
 //! Users of the stack: the seeded ones, new ones, and tokens that should not open anything.
 
+use crate::secrets;
 use crate::stack::Stack;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -119,7 +120,9 @@ impl Stack {
 #[must_use]
 pub fn sign_with(claims: &Value, algorithm: Algorithm, secret: &str) -> String {
     let key = EncodingKey::from_secret(secret.as_bytes());
-    jsonwebtoken::encode(&Header::new(algorithm), claims, &key).expect("a token")
+    let token = jsonwebtoken::encode(&Header::new(algorithm), claims, &key).expect("a token");
+    secrets::used("a token", &token);
+    token
 }
 
 /// Claims of a token, whoever signed it.

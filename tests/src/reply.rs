@@ -1,5 +1,6 @@
 //! An answer of the platform, and what every answer promises.
 
+use crate::secrets;
 use bytes::Bytes;
 use molt_common::problem;
 use reqwest::header::HeaderMap;
@@ -35,6 +36,7 @@ impl Reply {
             body: response.bytes().await?,
         };
         assert_signed(&reply.headers, status);
+        secrets::obtained(&reply.headers, &reply.body);
         Ok(reply)
     }
 

@@ -5,8 +5,10 @@ use crate::engine::Engine;
 use crate::launch::{Launch, root};
 use crate::processes::{self, Process};
 use crate::ready::{Ready, Secrets};
+use crate::secrets::{self, used};
 use crate::wait::{TimedOut, try_until};
 use nix::sys::signal::Signal;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -68,6 +70,8 @@ pub struct Stopped {
     pub status: Option<ExitStatus>,
     /// Processes that were still there afterwards. They are killed by now.
     pub left: Vec<Process>,
+    /// Secrets that stand in a log: which and where, not what.
+    pub leaked: BTreeSet<String>,
 }
 
 impl Stopped {
@@ -75,6 +79,7 @@ impl Stopped {
     /// When the supervisor did not end with 0, or something was left.
     pub fn assert_clean(&self) {
         assert!(self.left.is_empty(), "processes were left behind: {:#?}", self.left);
+        assert!(self.leaked.is_empty(), "secrets are in the logs: {:#?}", self.leaked);
         let status = self.status.expect("the stack did not end in time after TERM");
         assert!(status.success(), "the stack ended with {status}");
     }
@@ -153,6 +158,12 @@ impl Stack {
             .timeout(Duration::from_secs(100))
             .build()?;
         let engine = Engine::new(ready.engine_socket.as_deref())?;
+        secrets
+            .all()
+            .iter()
+            .for_each(|secret| used("a secret of the stack", secret));
+        used("the admin secret", &ready.admin_secret);
+        ready.users.iter().for_each(|user| used("a seeded token", &user.token));
         Ok(Self {
             ready,
             secrets,
@@ -217,8 +228,11 @@ impl Stack {
             return Stopped {
                 status: None,
                 left: Vec::new(),
+                leaked: BTreeSet::new(),
             };
         };
+        // What containers wrote goes with them.
+        let mut leaked = secrets::found_in(&self.logs());
         let members = self.processes();
         Launch::signal(self.ready.pid, signal);
         let in_time = try_until("the supervisor has ended", STOP_LIMIT, async || launch.ended());
@@ -239,7 +253,16 @@ impl Stack {
         for process in &left {
             Launch::signal(process.pid, Signal::SIGKILL);
         }
-        Stopped { status, left }
+        leaked.extend(secrets::found_in(&self.logs()));
+        Stopped { status, left, leaked }
+    }
+
+    /// Every file into which the stack or something in it writes what happens.
+    #[must_use]
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let mut logs = secrets::logs_below(&self.ready.state_dir);
+        logs.extend(self.launch.iter().map(|launch| launch.log.clone()));
+        logs
     }
 
     /// Copies the logs to `build/logs/e2e-<name>` of the clone, for whoever looks into a failure.

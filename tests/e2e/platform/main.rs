@@ -10,6 +10,7 @@ mod headers;
 mod hostile;
 mod http;
 mod isolation;
+mod leaks;
 mod lifecycle;
 mod login;
 mod openapi;
@@ -92,6 +93,7 @@ fn main() -> ExitCode {
             no_secret_is_in_reach, no_secret_is_on_a_command_line, commands_have_no_privileges,
             the_control_port_is_closed_to_the_sandbox, a_command_cannot_end_the_supervisor,
         }
+        leaks { secrets_in_all_parts_of_a_request_reach_no_log }
         openapi { the_document_describes_every_admin_route }
     };
     group.run(4, trials)

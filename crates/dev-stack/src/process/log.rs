@@ -1,4 +1,6 @@
-//! Output of the programs: all of it into a file, the lines that matter also to the terminal.
+//! Output of the programs: all of it into a file, the lines that matter also to the terminal, credentials in neither.
+//!
+//! What our own programs write is clean already; wrangler says of every call what its path was.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, PipeReader, Read, Seek, SeekFrom, Write};
@@ -6,6 +8,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use molt_common::redaction;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe::Receiver;
 
@@ -13,8 +16,10 @@ use crate::terminal::Terminal;
 
 /// A log is set aside as `.1` at this size, in bytes, so that a stack may run for weeks.
 const LOG_LIMIT: u64 = 16 * 1024 * 1024;
-/// Bytes of a line that are looked at and shown.
-const LINE_LIMIT: usize = 4096;
+/// Bytes of a line that are kept.
+const LINE_LIMIT: usize = 64 * 1024;
+/// Characters of a line that the terminal shows.
+const SHOWN: usize = 4096;
 
 /// A log file of bounded size.
 #[derive(Debug)]
@@ -59,23 +64,26 @@ pub async fn pump(pipe: PipeReader, mut log: LogFile, name: String, terminal: Te
     let mut lines = Lines::default();
     let mut buffer = vec![0; 16 * 1024];
     let mut log_works = true;
+    let mut write = |line: &str| {
+        let line = redaction::text(line);
+        // A full disk must not stop the program, so its output is read on.
+        if let Err(error) = log.write(format!("{line}\n").as_bytes())
+            && std::mem::take(&mut log_works)
+        {
+            terminal.warn(&format!("the log of {name} cannot be written: {error}"));
+        }
+        if matters(&line) {
+            terminal.program(&name, line.get(..line.floor_char_boundary(SHOWN)).unwrap_or(&line));
+        }
+    };
     while let Ok(count) = receiver.read(&mut buffer).await {
         let bytes = buffer.get(..count).unwrap_or_default();
         if bytes.is_empty() {
             break;
         }
-        // A full disk must not stop the program, so its output is read on.
-        if let Err(error) = log.write(bytes)
-            && std::mem::take(&mut log_works)
-        {
-            terminal.warn(&format!("the log of {name} cannot be written: {error}"));
-        }
-        lines.feed(bytes, &mut |line| {
-            if matters(line) {
-                terminal.program(&name, line);
-            }
-        });
+        lines.feed(bytes, &mut write);
     }
+    lines.finish(&mut write);
 }
 
 /// The last lines of a log, at most 30 of its last 8 KiB; `None` when there are none.
@@ -125,6 +133,14 @@ impl Lines {
             }
         }
     }
+
+    /// What stood after the last line end.
+    fn finish(&mut self, each: &mut dyn FnMut(&str)) {
+        if !self.unfinished.is_empty() {
+            each(without_colours(&String::from_utf8_lossy(&self.unfinished)).trim_end());
+            self.unfinished.clear();
+        }
+    }
 }
 
 /// Takes out terminal sequences of the form `ESC [ … letter`: wrangler colours its errors whatever it is told.
@@ -163,6 +179,20 @@ mod tests {
         }
         lines.feed(b"\nnext\n", &mut |line| lengths.push(line.len()));
         assert_eq!(lengths, [LINE_LIMIT, 4]);
+    }
+
+    #[tokio::test]
+    async fn credentials_reach_neither_the_log_nor_the_terminal_and_the_last_words_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let text = "[wrangler:info] GET /a/sk-ant-api03-abcdefgh/ 200 OK\nBearer abcd";
+        writer.write_all(text.as_bytes()).unwrap();
+        writer.write_all(b"efgh12").unwrap();
+        drop(writer);
+        pump(reader, LogFile::open(&path).unwrap(), "a".into(), Terminal::new()).await;
+        let kept = fs::read_to_string(&path).unwrap();
+        assert_eq!(kept, "[wrangler:info] GET /a/[redacted]/ 200 OK\nBearer [redacted]\n");
     }
 
     #[test]

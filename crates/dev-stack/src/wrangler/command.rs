@@ -139,6 +139,8 @@ pub fn environment(surroundings: &Surroundings<'_>, own: &dyn Fn(&str) -> Option
         ("WRANGLER_HIDE_BANNER", "true"),
         // All it says is in the log of its process already.
         ("WRANGLER_WRITE_LOGS", "false"),
+        // A database of every call with its URL and headers as they came, which nothing reads.
+        ("X_LOCAL_OBSERVABILITY", "false"),
         // A made-up `Request.cf` does; fetching a real one would make every start depend on the network.
         ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
     ] {
