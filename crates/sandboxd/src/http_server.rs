@@ -14,8 +14,10 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
+/// Why a body breaks off.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 /// Body of an answer.
-pub type Body = BoxBody<Bytes, hyper::Error>;
+pub type Body = BoxBody<Bytes, BodyError>;
 
 /// How long a client may take to send its request line and headers.
 const HEADER_PATIENCE: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::exec::Executor;
 use crate::http_server;
 use crate::process::hardening;
-use crate::proxy::{Activity, Proxy};
+use crate::proxy::{Activity, Proxy, Sessions};
 use crate::settings::Settings;
 
 /// How long commands may take to end when the sandbox stops: their 5 s between TERM and KILL, and the tree's end.
@@ -61,14 +61,15 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let proxy_port = TcpListener::bind((layout.listen, layout.proxy_port)).await?;
 
     let activity = Arc::new(Activity::default());
+    let sessions = Arc::new(Sessions::default());
     let executor = Executor::restore(layout).await?;
     let (stop, stopped) = watch::channel(false);
     let (supervisor, agent) = Supervisor::new(settings.clone(), stopped);
     let supervising = tokio::spawn(supervisor.run());
 
-    let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity))
+    let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity), Arc::clone(&sessions))
         .ok_or_else(|| io::Error::other("no public origin"))?;
-    let control = Control::new(settings.clone(), agent, activity, Arc::clone(&executor));
+    let control = Control::new(settings.clone(), agent, activity, sessions, Arc::clone(&executor));
     tokio::spawn(http_server::serve(control_port, move |request| {
         Arc::clone(&control).handle(request)
     }));

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
-use molt_common::control::{ExecReport, ExecStart, SupervisorStatus};
+use molt_common::control::{EndSessions, ExecReport, ExecStart, SessionsEnded, SupervisorStatus};
+use molt_common::trust::SessionRef;
+use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -15,7 +17,7 @@ use crate::agent::{AgentState, Supervisor};
 use crate::clock::now_ms;
 use crate::exec::Executor;
 use crate::http_server::Body;
-use crate::proxy::Activity;
+use crate::proxy::{Activity, Sessions};
 use crate::settings::Settings;
 
 /// The control API of one sandbox.
@@ -24,6 +26,7 @@ pub struct Control {
     token: TokenCheck,
     agent: watch::Receiver<AgentState>,
     activity: Arc<Activity>,
+    sessions: Arc<Sessions>,
     executor: Arc<Executor>,
 }
 
@@ -34,6 +37,7 @@ enum Route<'a> {
     Status,
     Commands,
     Command(&'a str),
+    EndSessions,
 }
 
 impl<'a> Route<'a> {
@@ -42,6 +46,7 @@ impl<'a> Route<'a> {
             "/healthz" => Some(Self::Health),
             "/v1/status" => Some(Self::Status),
             "/v1/exec" => Some(Self::Commands),
+            "/v1/sessions/end" => Some(Self::EndSessions),
             _ => match path.strip_prefix("/v1/exec/") {
                 Some(id) if !id.is_empty() && !id.contains('/') => Some(Self::Command(id)),
                 _ => None,
@@ -56,6 +61,7 @@ impl Control {
         settings: Settings,
         agent: watch::Receiver<AgentState>,
         activity: Arc<Activity>,
+        sessions: Arc<Sessions>,
         executor: Arc<Executor>,
     ) -> Arc<Self> {
         let token = TokenCheck::new(settings.control_token.expose());
@@ -64,6 +70,7 @@ impl Control {
             token,
             agent,
             activity,
+            sessions,
             executor,
         })
     }
@@ -85,10 +92,12 @@ impl Control {
                 Ok(respond::json(StatusCode::OK, &json!({ "ok": true })))
             }
             (Some(Route::Status), Method::GET) => Ok(respond::json(StatusCode::OK, &self.status().await)),
+            (Some(Route::EndSessions), Method::POST) => Ok(respond::json(
+                StatusCode::OK,
+                &self.end_sessions(&document(incoming).await?)?,
+            )),
             (Some(Route::Commands), Method::POST) => {
-                let bytes = body::read(incoming).await?;
-                let start: ExecStart =
-                    serde_json::from_slice(&bytes).map_err(|error| Refusal::Invalid(format!("body: {error}")))?;
+                let start: ExecStart = document(incoming).await?;
                 Ok(respond::json(StatusCode::ACCEPTED, &self.executor.start(start).await?))
             }
             (Some(Route::Command(id)), Method::GET) => {
@@ -101,9 +110,19 @@ impl Control {
             ),
             (Some(Route::Health), _) => Err(Refusal::MethodNotAllowed("GET, HEAD")),
             (Some(Route::Status), _) => Err(Refusal::MethodNotAllowed("GET")),
-            (Some(Route::Commands), _) => Err(Refusal::MethodNotAllowed("POST")),
+            (Some(Route::Commands | Route::EndSessions), _) => Err(Refusal::MethodNotAllowed("POST")),
             (Some(Route::Command(_)), _) => Err(Refusal::MethodNotAllowed("GET, DELETE")),
         }
+    }
+
+    fn end_sessions(&self, wanted: &EndSessions) -> Result<SessionsEnded, Refusal> {
+        let session = match wanted.session.as_deref() {
+            Some(text) => Some(SessionRef::parse(text).ok_or_else(|| Refusal::Invalid("session: names none".into()))?),
+            None => None,
+        };
+        let sockets = self.sessions.end(session.as_ref(), wanted.reason);
+        tracing::info!(reason = ?wanted.reason, all = session.is_none(), sockets, "sessions end");
+        Ok(SessionsEnded { sockets })
     }
 
     async fn status(&self) -> SupervisorStatus {
@@ -127,6 +146,12 @@ impl Control {
     }
 }
 
+/// The JSON body of a request.
+async fn document<T: DeserializeOwned>(incoming: Incoming) -> Result<T, Refusal> {
+    let bytes = body::read(incoming).await?;
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::Invalid(format!("body: {error}")))
+}
+
 fn known(status: StatusCode, report: Option<ExecReport>) -> Result<Response<Body>, Refusal> {
     report
         .map(|report| respond::json(status, &report))
@@ -141,6 +166,7 @@ mod tests {
     fn paths_mean_one_thing_or_nothing() {
         assert_eq!(Route::of("/healthz"), Some(Route::Health));
         assert_eq!(Route::of("/v1/exec"), Some(Route::Commands));
+        assert_eq!(Route::of("/v1/sessions/end"), Some(Route::EndSessions));
         assert_eq!(Route::of("/v1/exec/a-1"), Some(Route::Command("a-1")));
         for path in [
             "/",
@@ -151,6 +177,8 @@ mod tests {
             "/v1/status/",
             "//v1/status",
             "/healthz/x",
+            "/v1/sessions",
+            "/v1/sessions/end/x",
         ] {
             assert_eq!(Route::of(path), None, "{path}");
         }

@@ -47,7 +47,7 @@ impl Echo {
             ("/startupz" | "/readyz", _) => status(StatusCode::SERVICE_UNAVAILABLE, "starting"),
             ("/", Method::GET) => typed(page(request.headers()), "text/html; charset=utf-8"),
             ("/echo", _) => echo(request).await,
-            ("/echo-body", Method::POST) => Response::new(request.into_body().boxed()),
+            ("/echo-body", Method::POST) => Response::new(request.into_body().map_err(Into::into).boxed()),
             ("/stream", Method::GET) => chunks(number("n", 5), Duration::from_millis(number("ms", 0))),
             ("/set-cookie", Method::GET) => set_cookie(&query),
             ("/headers", Method::GET) => headers(&query),

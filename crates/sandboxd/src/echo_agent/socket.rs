@@ -62,6 +62,10 @@ async fn talk(upgrade: OnUpgrade) {
                 None => Message::Text(text),
             },
             Message::Binary(bytes) => Message::Binary(bytes),
+            Message::Close(Some(close)) => {
+                tracing::info!("socket closed by its client with {}", close.code);
+                continue;
+            }
             // The library answers pings and closes by itself.
             _ => continue,
         };

@@ -54,6 +54,13 @@ fn seen(at: &AtomicU64) -> Option<u64> {
 #[derive(Debug)]
 pub struct OpenSocket(Arc<Activity>);
 
+impl OpenSocket {
+    /// Where it is counted.
+    pub fn activity(&self) -> &Activity {
+        &self.0
+    }
+}
+
 impl Drop for OpenSocket {
     fn drop(&mut self) {
         self.0.open_sockets.fetch_sub(1, Ordering::Relaxed);

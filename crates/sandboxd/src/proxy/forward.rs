@@ -14,8 +14,10 @@ use molt_common::control::SupervisorPhase;
 use tokio::sync::watch;
 
 use super::activity::Activity;
+use super::answer_body::AnswerBody;
 use super::headers::{self, PublicAddress};
 use super::problem::Problem;
+use super::sessions::{Admitted, Exchange, Sessions};
 use super::splice::splice;
 use crate::agent::AgentState;
 use crate::http_server::Body;
@@ -32,12 +34,18 @@ pub struct Proxy {
     agent_port: u16,
     agent: watch::Receiver<AgentState>,
     activity: Arc<Activity>,
+    sessions: Arc<Sessions>,
     client: Client<HttpConnector, Body>,
 }
 
 impl Proxy {
     /// A proxy to the agent of these settings. `None` when no public origin can be used, which the settings rule out.
-    pub fn new(settings: &Settings, agent: watch::Receiver<AgentState>, activity: Arc<Activity>) -> Option<Arc<Self>> {
+    pub fn new(
+        settings: &Settings,
+        agent: watch::Receiver<AgentState>,
+        activity: Arc<Activity>,
+        sessions: Arc<Sessions>,
+    ) -> Option<Arc<Self>> {
         let fallback = settings
             .public_origins
             .iter()
@@ -58,6 +66,7 @@ impl Proxy {
             agent_port: settings.layout.agent_port,
             agent,
             activity,
+            sessions,
             client,
         }))
     }
@@ -67,47 +76,56 @@ impl Proxy {
         if !headers::is_from(&self.owner, request.headers()) {
             return Problem::WrongUser.response();
         }
+        self.admit(request).await.unwrap_or_else(Problem::response)
+    }
+
+    async fn admit(&self, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+        let socket = headers::is_websocket(request.headers()) && request.method() == Method::GET;
+        let exchange = if socket { Exchange::Socket } else { Exchange::Http };
+        let stated = headers::session(request.headers()).ok_or(Problem::BadRequest)?;
+        let session = self.sessions.admit(stated, exchange).map_err(Problem::SessionEnded)?;
         self.activity.request_seen();
         let phase = self.agent.borrow().phase;
         if phase != SupervisorPhase::Ready {
-            return Problem::AgentNotReady(phase).response();
+            return Err(Problem::AgentNotReady(phase));
         }
-        let answer = if headers::is_websocket(request.headers()) && request.method() == Method::GET {
-            self.open_socket(request).await
+        if socket {
+            self.open_socket(request, session).await
         } else {
-            self.pass(request).await
-        };
-        answer.unwrap_or_else(Problem::response)
+            self.pass(request, session).await
+        }
     }
 
-    async fn pass(&self, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+    async fn pass(&self, request: Request<Incoming>, mut session: Admitted) -> Result<Response<Body>, Problem> {
         let (parts, body) = request.into_parts();
-        let outgoing = self.outgoing(&parts, body.boxed(), false)?;
-        let answer = self
-            .client
-            .request(outgoing)
-            .await
-            .map_err(|error| self.blame(&error))?;
-        Ok(answered(answer, false))
+        let outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
+        let answer = self.ask(outgoing, &mut session).await?;
+        Ok(answered(answer, |body| AnswerBody::new(body, session).boxed(), false))
     }
 
-    async fn open_socket(&self, mut request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+    async fn open_socket(
+        &self,
+        mut request: Request<Incoming>,
+        mut session: Admitted,
+    ) -> Result<Response<Body>, Problem> {
         let client_side = hyper::upgrade::on(&mut request);
         let (parts, _) = request.into_parts();
-        let empty = Empty::<Bytes>::new().map_err(|never| match never {}).boxed();
-        let outgoing = self.outgoing(&parts, empty, true)?;
-        let mut answer = self
-            .client
-            .request(outgoing)
-            .await
-            .map_err(|error| self.blame(&error))?;
+        let outgoing = self.outgoing(&parts, empty(), true)?;
+        let mut answer = self.ask(outgoing, &mut session).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(answered(answer, false));
+            return Ok(answered(answer, |body| AnswerBody::new(body, session).boxed(), false));
         }
         let agent_side = hyper::upgrade::on(&mut answer);
-        let open = self.activity.socket_opened();
-        tokio::spawn(splice(client_side, agent_side, Arc::clone(&self.activity), open));
-        Ok(answered(answer, true))
+        tokio::spawn(splice(client_side, agent_side, self.activity.socket_opened(), session));
+        Ok(answered(answer, |_| empty(), true))
+    }
+
+    /// Asks the agent, for as long as the session lasts.
+    async fn ask(&self, outgoing: Request<Body>, session: &mut Admitted) -> Result<Response<Incoming>, Problem> {
+        tokio::select! {
+            answer = self.client.request(outgoing) => answer.map_err(|error| self.blame(&error)),
+            reason = session.ended() => Err(Problem::SessionEnded(reason)),
+        }
     }
 
     fn outgoing(
@@ -142,9 +160,13 @@ impl Proxy {
     }
 }
 
-fn answered(answer: Response<Incoming>, websocket: bool) -> Response<Body> {
+fn empty() -> Body {
+    Empty::<Bytes>::new().map_err(|never| match never {}).boxed()
+}
+
+fn answered(answer: Response<Incoming>, body_of: impl FnOnce(Incoming) -> Body, websocket: bool) -> Response<Body> {
     let (parts, body) = answer.into_parts();
-    let mut response = Response::new(body.boxed());
+    let mut response = Response::new(body_of(body));
     *response.status_mut() = parts.status;
     *response.headers_mut() = headers::to_edge(&parts.headers, websocket);
     response

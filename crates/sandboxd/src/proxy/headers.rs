@@ -6,7 +6,9 @@ use hyper::Uri;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use molt_common::answer_header;
 use molt_common::control::header as molt;
+use molt_common::trust::SessionRef;
 
+use super::sessions::Session;
 use crate::agent::USER_HEADER;
 
 /// Stands in for a client address that is missing or loopback. The agent takes a proxied request only from a client that is not local; this
@@ -71,6 +73,24 @@ pub fn is_from(owner: &str, headers: &HeaderMap) -> bool {
         (Some(user), None) => user.as_bytes() == owner.as_bytes(),
         _ => false,
     }
+}
+
+/// The session that the edge states. `None` when what it states cannot be read: such a request must not pass for one without.
+pub fn session(headers: &HeaderMap) -> Option<Session> {
+    let stated = |name| {
+        let present = headers.contains_key(name);
+        let text = single(headers, name).and_then(|value| value.to_str().ok());
+        (present == text.is_some()).then_some(text)
+    };
+    let name = match stated(molt::SESSION)? {
+        Some(text) => Some(SessionRef::parse(text)?),
+        None => None,
+    };
+    let until = match stated(molt::SESSION_UNTIL)? {
+        Some(text) => Some(text.parse().ok()?),
+        None => None,
+    };
+    Some(Session { name, until })
 }
 
 /// Whether the request asks for a WebSocket.

@@ -262,3 +262,33 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_stated_session_is_read_or_the_request_is_refused() {
+    let name = "s0123456789abcdef0123456789abcdef";
+    let stated = |pairs: &[(&'static str, &str)]| {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_str(value).unwrap());
+        }
+        session(&headers)
+    };
+    assert_eq!(stated(&[]), Some(Session::default()));
+    assert_eq!(
+        stated(&[(molt::SESSION, name), (molt::SESSION_UNTIL, "5")]),
+        Some(Session {
+            name: SessionRef::parse(name),
+            until: Some(5)
+        })
+    );
+    for bad in [
+        &[(molt::SESSION, "")][..],
+        &[(molt::SESSION, "x")],
+        &[(molt::SESSION, name), (molt::SESSION, name)],
+        &[(molt::SESSION_UNTIL, "soon")],
+        &[(molt::SESSION_UNTIL, "-1")],
+        &[(molt::SESSION_UNTIL, "1"), (molt::SESSION_UNTIL, "2")],
+    ] {
+        assert_eq!(stated(bad), None, "{bad:?}");
+    }
+}

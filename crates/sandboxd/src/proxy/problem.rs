@@ -2,8 +2,8 @@
 
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use hyper::{Response, StatusCode};
-use molt_common::control::SupervisorPhase;
 use molt_common::control::header::{NOT_READY, NOT_READY_BROKE_OFF, NOT_READY_STARTING};
+use molt_common::control::{SessionEnd, SupervisorPhase};
 use serde::Serialize;
 
 use crate::http_server::{Body, whole};
@@ -19,6 +19,8 @@ pub enum Problem {
     AgentBrokeOff,
     /// Not a request that a proxy can pass on.
     BadRequest,
+    /// Its session has ended.
+    SessionEnded(SessionEnd),
 }
 
 #[derive(Serialize)]
@@ -56,6 +58,14 @@ impl Problem {
                 "bad_request",
                 "This request cannot be passed on.",
             ),
+            Self::SessionEnded(SessionEnd::Suspended) => {
+                (StatusCode::FORBIDDEN, "user_suspended", "This account is suspended.")
+            }
+            Self::SessionEnded(_) => (
+                StatusCode::UNAUTHORIZED,
+                "session_ended",
+                "This session has ended. Sign in again.",
+            ),
         }
     }
 
@@ -85,7 +95,7 @@ impl Problem {
         match self {
             Self::AgentNotReady(_) => headers.insert(NOT_READY, HeaderValue::from_static(NOT_READY_STARTING)),
             Self::AgentBrokeOff => headers.insert(NOT_READY, HeaderValue::from_static(NOT_READY_BROKE_OFF)),
-            Self::WrongUser | Self::BadRequest => None,
+            Self::WrongUser | Self::BadRequest | Self::SessionEnded(_) => None,
         };
         response
     }

@@ -1,24 +1,33 @@
-//! Two upgraded connections become one: bytes go both ways untouched.
+//! Two upgraded connections become one: bytes go both ways untouched, until a side closes or the session ends.
 
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf, copy, split};
+use molt_common::control::SessionEnd;
+use tokio::io::{ReadHalf, WriteHalf, split};
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 
 use super::activity::{Activity, OpenSocket};
-use super::frames::FrameScanner;
+use super::one_way::OneWay;
+use super::sessions::Admitted;
 
 /// How long one direction may go on after the other has ended. The end of a WebSocket is an exchange of two close frames; a side that has
 /// gone without one would otherwise keep the other half open for ever.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long the frame that is on its way to the client may take to become whole before an ended session cuts it.
+const FRAME_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a side may take to answer a close frame.
+const REPLY_PATIENCE: Duration = Duration::from_secs(1);
 
-/// Connects the client's side with the agent's, until both are closed. `open` counts the socket for as long.
-pub async fn splice(client: OnUpgrade, agent: OnUpgrade, activity: Arc<Activity>, open: OpenSocket) {
+type Side = TokioIo<Upgraded>;
+type Direction = OneWay<ReadHalf<Side>, WriteHalf<Side>>;
+
+/// Connects the client's side with the agent's, until both are closed or the session has ended. `open` counts the socket for as long.
+pub async fn splice(client: OnUpgrade, agent: OnUpgrade, open: OpenSocket, mut session: Admitted) {
     let (client, agent) = match tokio::try_join!(client, agent) {
         Ok(both) => both,
         Err(error) => {
@@ -26,74 +35,109 @@ pub async fn splice(client: OnUpgrade, agent: OnUpgrade, activity: Arc<Activity>
             return;
         }
     };
-    let client = Watched {
-        inner: TokioIo::new(client),
-        scanner: FrameScanner::default(),
-        activity,
-    };
-    let (mut from_client, mut to_client) = split(client);
-    let (mut from_agent, mut to_agent) = split(TokioIo::new(agent));
-    let mut up = carry(&mut from_client, &mut to_agent);
-    let mut down = carry(&mut from_agent, &mut to_client);
-    let (first, other) = tokio::select! {
-        first = &mut up => (first, down),
-        first = &mut down => (first, up),
-    };
-    match first {
-        Ok(()) => {
-            let _ = tokio::time::timeout(LINGER, other).await;
+    let (from_client, to_client) = split(TokioIo::new(client));
+    let (from_agent, to_agent) = split(TokioIo::new(agent));
+    let mut up = OneWay::new(from_client, to_agent);
+    let mut down = OneWay::new(from_agent, to_client);
+    let ended = tokio::select! {
+        outcome = carry(&mut up, &mut down, open.activity()) => {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a WebSocket broke");
+            }
+            None
         }
-        Err(error) => tracing::debug!(%error, "a WebSocket broke"),
+        reason = session.ended() => Some(reason),
+    };
+    if let Some(reason) = ended {
+        tracing::info!(?reason, "a session ended: its socket is closed");
+        end(up, down, reason).await;
     }
     drop(open);
 }
 
-type Carrying<'a> = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'a>>;
-
-/// One direction, to its end.
-fn carry<'a>(
-    from: &'a mut (impl AsyncRead + Unpin + Send),
-    to: &'a mut (impl AsyncWrite + Unpin + Send),
-) -> Carrying<'a> {
-    Box::pin(async move {
-        copy(from, to).await?;
-        to.shutdown().await
-    })
-}
-
-/// The client's side, which notes data that it sends.
-struct Watched<I> {
-    inner: I,
-    scanner: FrameScanner,
-    activity: Arc<Activity>,
-}
-
-impl<I: AsyncRead + Unpin> AsyncRead for Watched<I> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buffer.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;
-        let read = buffer.filled().get(before..).unwrap_or_default();
-        if self.scanner.sees_data(read) {
-            self.activity.client_frame_seen();
+/// Both directions to their ends.
+async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity) -> io::Result<()> {
+    let up = up.carry(|| activity.client_frame_seen());
+    let down = down.carry(|| ());
+    tokio::pin!(up, down);
+    tokio::select! {
+        first = &mut up => {
+            first?;
+            let _ = timeout(LINGER, down).await;
         }
-        Poll::Ready(Ok(()))
+        first = &mut down => {
+            first?;
+            let _ = timeout(LINGER, up).await;
+        }
+    }
+    Ok(())
+}
+
+/// Closes both sides in order: a close frame each where a frame may stand, and where none may, only the end of the connection.
+async fn end(mut up: Direction, mut down: Direction, reason: SessionEnd) {
+    // The rest of the frame that the client is just getting; the agent may be slow or never send it.
+    let _ = timeout(FRAME_PATIENCE, down.finish_frame()).await;
+    let to_client = down.takes_a_frame().then(|| close_frame(reason, None));
+    let to_agent = up.takes_a_frame().then(|| close_frame(reason, Some(mask())));
+    let farewell = async {
+        let _ = tokio::join!(tell(&mut down, to_client), tell(&mut up, to_agent));
+        // Their answers are read and dropped: closing with unread bytes would reset the connection, and take our close frame along.
+        let _ = tokio::join!(up.drain(), down.drain());
+        let _ = tokio::join!(up.shut(), down.shut());
+    };
+    if timeout(REPLY_PATIENCE, farewell).await.is_err() {
+        tracing::debug!("a side did not answer the close frame");
     }
 }
 
-impl<I: AsyncWrite + Unpin> AsyncWrite for Watched<I> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+/// Sends the close frame, or ends the connection where none may stand.
+async fn tell(direction: &mut Direction, frame: Option<Vec<u8>>) -> io::Result<()> {
+    match frame {
+        Some(frame) => direction.put_in(&frame).await,
+        None => direction.shut().await,
     }
+}
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
-    }
+/// A whole close frame; masked towards the agent, as a client's are (RFC 6455 5.1).
+fn close_frame(reason: SessionEnd, mask: Option<[u8; 4]>) -> Vec<u8> {
+    let mut frame = Frame::close(Some(CloseFrame {
+        code: reason.close_code().into(),
+        reason: reason.reason().into(),
+    }));
+    frame.header_mut().mask = mask;
+    let mut bytes = Vec::with_capacity(128);
+    // Writing to memory cannot fail.
+    let _ = frame.format(&mut bytes);
+    bytes
+}
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+/// Nobody may be able to foresee it (RFC 6455 5.3).
+fn mask() -> [u8; 4] {
+    let [a, b, c, d, ..] = uuid::Uuid::new_v4().into_bytes();
+    [a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn close_frames_are_as_the_standard_has_them() {
+        for reason in [SessionEnd::Expired, SessionEnd::SignedOut, SessionEnd::Suspended] {
+            let plain = close_frame(reason, None);
+            let length = 2 + reason.reason().len();
+            assert!(length <= 125);
+            assert_eq!(plain[..2], [0x88, length as u8]);
+            assert_eq!(plain[2..4], reason.close_code().to_be_bytes());
+            assert_eq!(&plain[4..], reason.reason().as_bytes());
+            let masked = close_frame(reason, Some([1, 2, 3, 4]));
+            assert_eq!(masked[..6], [0x88, 0x80 | length as u8, 1, 2, 3, 4]);
+            let open: Vec<u8> = masked[6..]
+                .iter()
+                .zip([1, 2, 3, 4].iter().cycle())
+                .map(|(byte, mask)| byte ^ mask)
+                .collect();
+            assert_eq!(open, plain[2..]);
+        }
     }
 }

@@ -8,5 +8,6 @@ mod lifecycle;
 mod proxy;
 mod real_agent;
 mod secrets;
+mod sessions;
 mod socket;
 mod support;

@@ -1,0 +1,108 @@
+use super::*;
+
+fn session(name: char) -> Session {
+    let name = SessionRef::parse(&format!("s{}", name.to_string().repeat(32)));
+    Session { name, until: None }
+}
+
+fn lasting(until: u64) -> Session {
+    Session {
+        until: Some(until),
+        ..session('a')
+    }
+}
+
+fn is_open(admitted: &mut Admitted) -> bool {
+    let mut context = Context::from_waker(std::task::Waker::noop());
+    admitted.poll_ended(&mut context).is_pending()
+}
+
+#[tokio::test]
+async fn a_session_ends_alone_and_stays_ended() {
+    let sessions = Arc::new(Sessions::default());
+    let mut first = sessions.admit(session('a'), Exchange::Socket).ok().unwrap();
+    let mut request = sessions.admit(session('a'), Exchange::Http).ok().unwrap();
+    let mut other = sessions.admit(session('b'), Exchange::Socket).ok().unwrap();
+    let mut nameless = sessions.admit(Session::default(), Exchange::Socket).ok().unwrap();
+    let ended = session('a').name;
+    assert_eq!(
+        sessions.end(ended.as_ref(), SessionEnd::SignedOut),
+        1,
+        "requests are no sockets"
+    );
+    assert_eq!(first.ended().await, SessionEnd::SignedOut);
+    assert_eq!(request.ended().await, SessionEnd::SignedOut);
+    assert!(is_open(&mut other) && is_open(&mut nameless));
+    assert_eq!(sessions.end(ended.as_ref(), SessionEnd::SignedOut), 0, "said twice");
+    for exchange in [Exchange::Socket, Exchange::Http] {
+        assert_eq!(
+            sessions.admit(session('a'), exchange).err(),
+            Some(SessionEnd::SignedOut)
+        );
+        assert!(sessions.admit(session('b'), exchange).is_ok());
+    }
+}
+
+#[tokio::test]
+async fn all_sessions_end_and_the_owner_may_come_back_later() {
+    let sessions = Arc::new(Sessions::default());
+    let mut open = vec![
+        sessions.admit(session('a'), Exchange::Socket).ok().unwrap(),
+        sessions.admit(Session::default(), Exchange::Socket).ok().unwrap(),
+    ];
+    assert_eq!(sessions.end(None, SessionEnd::Suspended), 2);
+    for admitted in &mut open {
+        assert_eq!(admitted.ended().await, SessionEnd::Suspended);
+    }
+    assert_eq!(
+        sessions.admit(session('c'), Exchange::Socket).err(),
+        Some(SessionEnd::Suspended)
+    );
+    sessions.table().closed = Instant::now().checked_sub(CLOSED).map(|at| (at, SessionEnd::Suspended));
+    assert!(sessions.admit(session('c'), Exchange::Socket).is_ok());
+}
+
+#[tokio::test]
+async fn an_expired_session_is_resumed_by_a_renewed_token() {
+    let sessions = Arc::new(Sessions::default());
+    let mut first = sessions.admit(lasting(now_ms() + 30), Exchange::Socket).ok().unwrap();
+    assert!(is_open(&mut first));
+    assert_eq!(first.ended().await, SessionEnd::Expired);
+    assert_eq!(
+        sessions.admit(lasting(now_ms()), Exchange::Socket).err(),
+        Some(SessionEnd::Expired)
+    );
+    assert!(sessions.admit(lasting(now_ms() + 10_000), Exchange::Socket).is_ok());
+    sessions.end(session('a').name.as_ref(), SessionEnd::Expired);
+    assert!(sessions.admit(lasting(now_ms() + 10_000), Exchange::Socket).is_ok());
+    assert!(sessions.admit(lasting(u64::MAX), Exchange::Socket).is_ok());
+}
+
+#[tokio::test]
+async fn a_request_may_last_as_long_as_clocks_may_differ() {
+    let sessions = Arc::new(Sessions::default());
+    let mut late = sessions.admit(lasting(now_ms() - 1_000), Exchange::Http).ok().unwrap();
+    assert!(is_open(&mut late));
+    let long_ago = now_ms() - LEEWAY_MS;
+    assert_eq!(
+        sessions.admit(lasting(long_ago), Exchange::Http).err(),
+        Some(SessionEnd::Expired)
+    );
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_and_memory_is_bounded() {
+    let sessions = Arc::new(Sessions::default());
+    drop(sessions.admit(session('a'), Exchange::Socket));
+    assert!(sessions.table().open.is_empty());
+    assert_eq!(sessions.end(None, SessionEnd::Expired), 0);
+    for number in 0..=MOST_REMEMBERED {
+        let name = SessionRef::parse(&format!("s{number:032x}"));
+        sessions.end(name.as_ref(), SessionEnd::SignedOut);
+    }
+    assert_eq!(sessions.table().ended.len(), MOST_REMEMBERED);
+    let oldest = SessionRef::parse(&format!("s{:032x}", 0));
+    assert!(sessions.table().refuses(oldest.as_ref()).is_none());
+    let newest = SessionRef::parse(&format!("s{MOST_REMEMBERED:032x}"));
+    assert!(sessions.table().refuses(newest.as_ref()).is_some());
+}
