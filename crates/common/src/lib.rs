@@ -11,6 +11,7 @@ pub mod api;
 pub mod control;
 pub mod cookie;
 pub mod cors;
+pub mod ended_sessions;
 pub mod exec_request;
 pub mod flag;
 pub mod id;

@@ -113,5 +113,16 @@ async fn serve(
     outgoing.remove(identity::HEADER)?;
     outgoing.set(control_header::USER, &user.to_string())?;
     outgoing.set(TIER_HEADER, &tier.to_string())?;
+    state(&outgoing, control_header::SESSION, identity.session.clone())?;
+    let until = identity.session_until.map(|until| until.to_string());
+    state(&outgoing, control_header::SESSION_UNTIL, until)?;
     outgoing.to_object(stub).await
+}
+
+/// Sets a header to what the identity says; without that, nothing of that name passes.
+fn state(outgoing: &Outgoing, name: &str, value: Option<String>) -> Result<()> {
+    match value {
+        Some(value) => outgoing.set(name, &value),
+        None => outgoing.remove(name),
+    }
 }

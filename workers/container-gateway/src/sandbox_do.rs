@@ -1,11 +1,12 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
 use crate::sandbox::{calls, drive, store::Store, traffic};
+use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
 use molt_platform::container::Container;
 use molt_platform::log;
 use serde_json::json;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::RefUnwindSafe;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State};
 use worker_macros::durable_object;
@@ -17,6 +18,8 @@ pub struct Sandbox {
     pub(crate) env: Env,
     /// When lists were last told, so that an unchanged sandbox is not announced with every heartbeat.
     pub(crate) announced_at: Cell<u64>,
+    /// For requests that wait here while their session ends.
+    pub(crate) ended: RefCell<EndedSessions>,
 }
 
 // Nothing in memory can be left half changed by a panic: state is read from and written to SQLite.
@@ -44,6 +47,7 @@ impl DurableObject for Sandbox {
             state,
             env,
             announced_at: Cell::new(0),
+            ended: RefCell::default(),
         }
     }
 

@@ -1,23 +1,20 @@
 //! Which exchanges belong to which session of the owner, so that they end with it: at the end of its token, or when it is ended from outside.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use molt_common::control::SessionEnd;
+use molt_common::ended_sessions::EndedSessions;
+use molt_common::time::Millis;
 use molt_common::trust::SessionRef;
 use tokio::sync::oneshot;
 use tokio::time::Sleep;
 
 use crate::clock::now_ms;
 
-/// Ended sessions that are remembered, the newest of them. Routers refuse them too; this covers the seconds until the last of them knows.
-const MOST_REMEMBERED: usize = 1_000;
-/// After all sessions of the owner were ended, new ones are refused for this long: a router may have admitted one by what it knew five
-/// seconds ago. Later ones are of an owner who was let in again.
-const CLOSED: Duration = Duration::from_secs(6);
 /// Routers accept a token for this long after its end, because clocks differ. Requests may be under way for as long; sockets may not.
 const LEEWAY_MS: u64 = 60_000;
 
@@ -49,8 +46,7 @@ pub struct Sessions {
 struct Table {
     next_id: u64,
     open: HashMap<u64, Entry>,
-    ended: VecDeque<(SessionRef, SessionEnd)>,
-    closed: Option<(Instant, SessionEnd)>,
+    ended: EndedSessions,
 }
 
 struct Entry {
@@ -76,7 +72,7 @@ impl Sessions {
             return Err(SessionEnd::Expired);
         }
         let mut table = self.table();
-        if let Some(reason) = table.refuses(session.name.as_ref()) {
+        if let Some(reason) = table.ended.refuses(session.name.as_ref(), Millis(now)) {
             return Err(reason);
         }
         let (end, ended) = oneshot::channel();
@@ -99,13 +95,10 @@ impl Sessions {
         })
     }
 
-    /// Ends what is under way of one session, or of all; answers how many sockets that are. A session that expired may be resumed with a
-    /// renewed token; for any other reason it stays refused.
+    /// Ends what is under way of one session, or of all, and refuses more of it; answers how many sockets that are.
     pub fn end(&self, session: Option<&SessionRef>, reason: SessionEnd) -> u32 {
         let mut table = self.table();
-        if reason != SessionEnd::Expired {
-            table.remember(session, reason);
-        }
+        table.ended.end(session, reason, Millis(now_ms()));
         let of_session = |entry: &Entry| session.is_none_or(|session| entry.session.as_ref() == Some(session));
         let matching = table.open.extract_if(|_, entry| of_session(entry));
         let mut sockets = 0;
@@ -115,28 +108,6 @@ impl Sessions {
             let _ = entry.end.send(reason);
         }
         sockets
-    }
-}
-
-impl Table {
-    fn refuses(&self, session: Option<&SessionRef>) -> Option<SessionEnd> {
-        let closed = self.closed.filter(|(at, _)| at.elapsed() < CLOSED);
-        closed.map(|(_, reason)| reason).or_else(|| {
-            let ended = self.ended.iter().find(|(ended, _)| Some(ended) == session);
-            ended.map(|(_, reason)| *reason)
-        })
-    }
-
-    fn remember(&mut self, session: Option<&SessionRef>, reason: SessionEnd) {
-        let Some(session) = session else {
-            self.closed = Some((Instant::now(), reason));
-            return;
-        };
-        self.ended.retain(|(ended, _)| ended != session);
-        if self.ended.len() >= MOST_REMEMBERED {
-            self.ended.pop_front();
-        }
-        self.ended.push_back((session.clone(), reason));
     }
 }
 

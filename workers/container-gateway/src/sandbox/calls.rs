@@ -3,10 +3,14 @@
 use super::drive;
 use super::supervisor::{ExecReply, Supervisor};
 use crate::sandbox_do::Sandbox;
+use molt_common::control;
 use molt_common::object_call::Call;
-use molt_common::sandbox_call::{CancelExec, ExecAnswer, GetState, ReadExec, SandboxView, StartExec, Wake};
-use molt_lifecycle::sandbox::{Action, Event};
-use molt_platform::call;
+use molt_common::sandbox_call::{
+    CancelExec, EndSessions, ExecAnswer, GetState, ReadExec, SandboxView, SessionsEnded, StartExec, Wake,
+};
+use molt_lifecycle::sandbox::{Action, Event, Stage};
+use molt_platform::{call, entropy, log};
+use serde_json::json;
 use worker::{Request, Response, Result};
 
 /// Longest wait of a read, so that no caller's alarm step gets long.
@@ -19,6 +23,10 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
         Wake::PATH => {
             let wake: Wake = call::read(&mut request).await?;
             call::answer::<Wake>(&need(object, wake.owner, wake.tier).await?)
+        }
+        EndSessions::PATH => {
+            let wanted: EndSessions = call::read(&mut request).await?;
+            call::answer::<EndSessions>(&end_sessions(object, &wanted).await?)
         }
         StartExec::PATH => {
             let start: StartExec = call::read(&mut request).await?;
@@ -56,6 +64,43 @@ pub async fn need(object: &Sandbox, owner: molt_common::id::UserId, tier: u8) ->
         object.state.storage().set_alarm(0_i64).await?;
     }
     Ok(object.store()?.load()?.view())
+}
+
+/// Ends sessions where there are any: in requests that wait here, and in the container. Starts, wakes and keeps alive nothing.
+async fn end_sessions(object: &Sandbox, wanted: &EndSessions) -> Result<SessionsEnded> {
+    object
+        .ended
+        .borrow_mut()
+        .end(wanted.session.as_ref(), wanted.reason, entropy::now());
+    let store = object.store()?;
+    let container = object.container()?;
+    // While it starts it has admitted nothing yet; what waits for it is refused here.
+    let admits = matches!(store.load()?.stage, Stage::Running | Stage::Stopping { .. });
+    if !admits || !container.running() {
+        return Ok(SessionsEnded { sockets: Some(0) });
+    }
+    let supervisor = Supervisor {
+        container: &container,
+        token: store.control_token()?,
+    };
+    let call = control::EndSessions {
+        session: wanted.session.as_ref().map(|session| session.as_str().to_owned()),
+        reason: wanted.reason,
+    };
+    let sockets = match supervisor.end_sessions(&call).await {
+        Ok(sockets) => Some(sockets),
+        Err(error) => {
+            let sandbox = object.state.id().name();
+            log::error(
+                "sessions_not_ended",
+                json!({"sandbox": sandbox, "error": error.to_string()}),
+            );
+            // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
+            object.state.storage().set_alarm(0_i64).await?;
+            None
+        }
+    };
+    Ok(SessionsEnded { sockets })
 }
 
 async fn ask(

@@ -1,6 +1,8 @@
 //! The control API of `sandboxd` in the object's container (see `molt_common::control`).
 
-use molt_common::control::{CONTROL_PORT, ControlError, ExecReport, ExecStart, SupervisorStatus};
+use molt_common::control::{
+    CONTROL_PORT, ControlError, EndSessions, ExecReport, ExecStart, SessionsEnded, SupervisorStatus,
+};
 use molt_platform::container::{Container, PortRequest, ask};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -42,6 +44,16 @@ impl Supervisor<'_> {
             return Err(Error::RustError(format!("the supervisor answered {status}")));
         }
         parse(&text)
+    }
+
+    /// Ends sessions; answers how many sockets are being closed.
+    pub async fn end_sessions(&self, wanted: &EndSessions) -> Result<u32> {
+        let body = serde_json::to_string(wanted)?;
+        let patience = Duration::from_secs(2);
+        match self.ask("POST", "/v1/sessions/end", Some(&body), patience).await? {
+            (200, text) => Ok(parse::<SessionsEnded>(&text)?.sockets),
+            (status, _) => Err(Error::RustError(format!("the supervisor answered {status}"))),
+        }
     }
 
     /// Starts a command.

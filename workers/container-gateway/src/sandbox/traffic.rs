@@ -5,10 +5,11 @@ use crate::boot_page;
 use crate::gateway::TIER_HEADER;
 use crate::sandbox_do::Sandbox;
 use molt_common::access;
-use molt_common::control::{PROXY_PORT, header as control_header};
+use molt_common::control::{PROXY_PORT, SessionEnd, header as control_header};
 use molt_common::id::UserId;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
+use molt_common::trust::SessionRef;
 use molt_platform::forward::{Outgoing, header};
 use molt_platform::{entropy, log, page, respond};
 use serde_json::json;
@@ -44,9 +45,15 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
     // What has no body can be asked again; the rest may have been read already.
     let repeatable = matches!(request.method().as_str(), "GET" | "HEAD");
-    let until = entropy::now().plus(HOLD_MS);
+    let session = header(request, control_header::SESSION).and_then(|text| SessionRef::parse(&text));
+    let arrived = entropy::now();
+    let until = arrived.plus(HOLD_MS);
     let mut broken_off = 0;
     loop {
+        // Before anything is started for somebody who has just been shut out.
+        if let Some(reason) = object.ended.borrow().refuses(session.as_ref(), arrived) {
+            return refused(reason, wants_page, &rid);
+        }
         let mut view = calls::need(object, owner, tier).await?;
         if view.lifecycle == Lifecycle::Running {
             match attempt(object, request, &rid).await? {
@@ -102,6 +109,18 @@ async fn attempt(object: &Sandbox, request: &Request, rid: &str) -> Result<Attem
     // Have the container looked at now instead of with the next heartbeat.
     object.state.storage().set_alarm(0_i64).await?;
     Ok(attempt)
+}
+
+/// Answers a request whose session has ended since the router admitted it.
+fn refused(reason: SessionEnd, wants_page: bool, rid: &str) -> Result<Response> {
+    let problem = Problem::from(reason);
+    match reason {
+        _ if !wants_page => respond::problem(&problem.request(rid)),
+        SessionEnd::Suspended => respond::page(problem.status, &boot_page::notice("No access", &problem.detail), &[]),
+        SessionEnd::Expired | SessionEnd::SignedOut => {
+            respond::with(302, &[("location", "/login"), ("cache-control", "no-store")], None)
+        }
+    }
 }
 
 fn not_ready(view: &SandboxView) -> Problem {
