@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod access;
+pub mod admin_credential;
 pub mod admin_key;
 pub mod admin_secret;
 pub mod answer_header;
@@ -30,4 +31,5 @@ pub mod seal;
 pub mod signup;
 pub mod time;
 pub mod trust;
+pub mod trust_memory;
 pub mod user_token;
