@@ -57,6 +57,9 @@ impl Cookie {
     }
 }
 
+/// Holds the token of a session that could not be ended until that is tried again. No route but `/logout` gets it.
+pub const ENDING: &str = "molt-ending-session";
+
 /// All values of the cookie `name` in a `Cookie` header, in order.
 pub fn values<'a>(header: &'a str, name: &'a str) -> impl Iterator<Item = &'a str> {
     header.split(';').filter_map(move |pair| {
@@ -111,9 +114,17 @@ pub fn foreign(header: &str) -> Option<String> {
     (!kept.is_empty()).then(|| kept.join("; "))
 }
 
+/// `Set-Cookie` for the token of a session that is still to be ended; an empty one removes it.
+#[must_use]
+pub fn set_ending(token: &str, secure: bool) -> String {
+    let age = if token.is_empty() { 0 } else { 600 };
+    let flag = if secure { "; Secure" } else { "" };
+    format!("{ENDING}={token}; Path=/logout; Max-Age={age}; HttpOnly; SameSite=Strict{flag}")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{LOGIN_STATE, REFRESH, SESSION, foreign, session};
+    use super::{LOGIN_STATE, REFRESH, SESSION, foreign, session, set_ending};
 
     #[test]
     fn finds_the_session_among_others() {
@@ -171,5 +182,13 @@ mod tests {
             }
         }
         assert!(SESSION.fits(&"x".repeat(4000)) && !SESSION.fits(&"x".repeat(4090)));
+    }
+
+    #[test]
+    fn a_session_that_is_still_to_be_ended_opens_nothing() {
+        let ending = set_ending("t", true);
+        assert!(ending.contains("; Path=/logout;") && ending.contains("HttpOnly") && ending.contains("; Secure"));
+        assert_eq!(session("molt-ending-session=t"), None);
+        assert_eq!(foreign("molt-ending-session=t"), None);
     }
 }

@@ -2,6 +2,7 @@
 //! admin worker; routers hold a snapshot for seconds.
 
 use crate::admin_key::{AdminKey, KeyRecord};
+use crate::control::SessionEnd;
 use crate::id::{UserId, hex};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,22 @@ pub struct EndSession {
     pub request_id: String,
 }
 
+/// Tokens are accepted a little beyond their end, and a session may hold one that was renewed a moment before this one was shown.
+const END_MARGIN_MS: u64 = 6 * 60 * 1000;
+
+impl EndSession {
+    /// The end of the session of a verified token, which ends at `until` by itself.
+    #[must_use]
+    pub fn of(user: UserId, session_id: Option<&str>, token: &str, until: Millis, request_id: &str) -> Self {
+        Self {
+            user,
+            session: SessionRef::of(user, session_id, token),
+            until: until.plus(END_MARGIN_MS),
+            request_id: request_id.to_owned(),
+        }
+    }
+}
+
 /// One state of all that the router must know.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -79,6 +96,16 @@ impl TrustSnapshot {
     #[must_use]
     pub fn key(&self, key: &AdminKey, now: Millis) -> Option<&KeyRecord> {
         self.keys.iter().find(|record| record.admits(key, now))
+    }
+
+    /// Why a session of a user is shut out; `None` when it is not.
+    #[must_use]
+    pub fn shuts_out(&self, user: UserId, session: &SessionRef) -> Option<SessionEnd> {
+        if self.suspended.contains(&user) {
+            Some(SessionEnd::Suspended)
+        } else {
+            self.has_ended(session).then_some(SessionEnd::SignedOut)
+        }
     }
 
     /// Whether a session has been ended.
@@ -120,8 +147,9 @@ pub const fn freshness(age_ms: u64) -> Freshness {
 
 #[cfg(test)]
 mod tests {
-    use super::{Freshness, SessionRef, TrustSnapshot, freshness};
+    use super::{EndSession, Freshness, SessionRef, TrustSnapshot, freshness};
     use crate::admin_key::{AdminKey, KeyRecord};
+    use crate::control::SessionEnd;
     use crate::id::UserId;
     use crate::time::Millis;
 
@@ -163,6 +191,25 @@ mod tests {
         });
         assert!(snapshot.key(&key, Millis(9)).is_some());
         assert!(snapshot.key(&key, Millis(10)).is_none());
+    }
+
+    #[test]
+    fn ended_sessions_and_suspended_users_are_shut_out() {
+        let user = |last: u8| UserId::parse(&format!("0b0f3c1e-6f0e-4b51-9a35-5a7d3c0f1a{last:02x}")).unwrap();
+        let ended = EndSession::of(user(1), Some("a"), "token", Millis(1_000), "req_1");
+        assert!(ended.until > Millis(61_000), "for as long as its tokens are accepted");
+        let mut snapshot = TrustSnapshot::default();
+        snapshot.ended.insert(ended.session, ended.until);
+        snapshot.suspended.insert(user(2));
+        for (number, session, expected) in [
+            (1, "a", Some(SessionEnd::SignedOut)),
+            (1, "b", None),
+            (2, "a", Some(SessionEnd::Suspended)),
+            (3, "a", None),
+        ] {
+            let session = SessionRef::of(user(number), Some(session), "token");
+            assert_eq!(snapshot.shuts_out(user(number), &session), expected, "{number}");
+        }
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! `ctx.container` with the options that `worker` 0.8.7 cannot express: its own start options lose `env` without an error.
 
+use crate::ask::Question;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{AbortSignal, Headers, Request, RequestInit, Response};
 use worker::{Result, State};
 
 #[wasm_bindgen]
@@ -141,20 +141,17 @@ pub struct PortRequest<'a> {
 /// # Errors
 /// When nothing answers in time.
 pub async fn ask(port: &worker_sys::Fetcher, request: &PortRequest<'_>) -> Result<(u16, String)> {
-    let headers = Headers::new()?;
-    headers.set("authorization", &format!("Bearer {}", request.token))?;
-    headers.set("content-type", "application/json")?;
-    let init = RequestInit::new();
-    init.set_method(request.method);
-    init.set_headers(&headers);
-    init.set_signal(Some(&AbortSignal::timeout_with_u32(
-        u32::try_from(request.timeout.as_millis()).unwrap_or(u32::MAX),
-    )));
-    if let Some(body) = request.body {
-        init.set_body(&JsValue::from_str(body));
+    let authorization = format!("Bearer {}", request.token);
+    Question {
+        method: request.method,
+        url: &format!("http://sandbox{}", request.path),
+        headers: &[
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ],
+        body: request.body,
+        timeout: request.timeout,
     }
-    let outgoing = Request::new_with_str_and_init(&format!("http://sandbox{}", request.path), &init)?;
-    let response: Response = JsFuture::from(port.fetch(&outgoing)?).await?.dyn_into()?;
-    let text = JsFuture::from(response.text()?).await?;
-    Ok((response.status(), text.as_string().unwrap_or_default()))
+    .ask(port)
+    .await
 }

@@ -3,6 +3,7 @@
 //!
 //! The only crate with `extern "C"` declarations of ours.
 
+pub mod ask;
 pub mod call;
 pub mod container;
 pub mod entropy;

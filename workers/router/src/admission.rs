@@ -1,9 +1,14 @@
-//! Who calls: verifies the user's token or the admin secret and signs the identity that the backends accept.
+//! Who calls: verifies the user's token or the admin credential and signs the identity that the backends accept.
 
 use crate::dispatch::Call;
 use crate::session;
+use crate::trust;
+use molt_common::admin_credential::{self, AdminCredential};
+use molt_common::control::SessionEnd;
 use molt_common::identity::{Identity, IdentityKeys, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
+use molt_common::time::Millis;
+use molt_common::trust::SessionRef;
 use molt_common::user_token::{TokenError, TokenPolicy, User};
 use molt_common::{admin_secret, origin};
 use molt_platform::forward::header;
@@ -14,6 +19,8 @@ use serde_json::json;
 pub enum Refusal {
     /// No valid token of a person.
     SignIn,
+    /// A person whom an operator suspended.
+    Suspended,
     /// Anything else.
     Problem(Box<Problem>),
 }
@@ -66,6 +73,7 @@ pub async fn user(call: &Call<'_>) -> Result<String, Refusal> {
     if call.upgrade && !session.by_cookie {
         same_origin(call)?;
     }
+    let open = open_session(call, &session.user, &session.token).await?;
     let user = session.user;
     sign(
         call,
@@ -76,23 +84,59 @@ pub async fn user(call: &Call<'_>) -> Result<String, Refusal> {
             email: user.email,
             email_verified: user.email_verified,
         },
-        Some(user.until.0),
+        Some((open, user.until)),
     )
 }
 
-/// Admits the holder of the admin secret. A user's cookie or token is never looked at.
-pub fn admin(call: &Call<'_>) -> Result<String, Refusal> {
-    let given = header(call.request, admin_secret::HEADER);
-    let configured = settings::text(call.env, "MOLTBOT_GATEWAY_MASTER_TOKEN");
-    admin_secret::check(given.as_deref(), configured.as_deref())?;
-    sign(
-        call,
-        "bootstrap".into(),
-        Kind::Admin,
-        vec!["*".into()],
-        Stated::default(),
-        None,
-    )
+/// The session of a verified token, unless it or its user is shut out.
+async fn open_session(call: &Call<'_>, user: &User, token: &str) -> Result<SessionRef, Refusal> {
+    // A socket lives no longer than its token, so one that is past its end opens none, whatever clocks may differ by.
+    if call.upgrade && user.until <= entropy::now() {
+        return Err(Refusal::SignIn);
+    }
+    let session = SessionRef::of(user.id, user.session.as_deref(), token);
+    trust::refresh(call).await;
+    match trust::shuts_out(user.id, &session) {
+        None => Ok(session),
+        Some(SessionEnd::Suspended) => Err(Refusal::Suspended),
+        Some(SessionEnd::Expired | SessionEnd::SignedOut) => Err(Refusal::SignIn),
+    }
+}
+
+/// Admits the holder of an admin key or of the bootstrap secret. A user's cookie or token is never looked at.
+pub async fn admin(call: &Call<'_>) -> Result<String, Refusal> {
+    let secret = header(call.request, admin_secret::HEADER);
+    let authorization = header(call.request, "authorization");
+    match admin_credential::read(secret.as_deref(), authorization.as_deref())? {
+        AdminCredential::Bootstrap(given) => {
+            let configured = settings::text(call.env, "MOLTBOT_GATEWAY_MASTER_TOKEN");
+            admin_secret::check(given, configured.as_deref())?;
+            trust::refresh(call).await;
+            if trust::bootstrap_is_off() {
+                return Err(admin_credential::bootstrap_off().into());
+            }
+            sign(
+                call,
+                "bootstrap".into(),
+                Kind::Admin,
+                vec!["*".into()],
+                Stated::default(),
+                None,
+            )
+        }
+        AdminCredential::Key(key) => {
+            let record = trust::admit(call, &key).await?;
+            let scopes = record.scopes.iter().map(|scope| scope.word().to_owned()).collect();
+            sign(
+                call,
+                format!("key:{}", record.id),
+                Kind::Admin,
+                scopes,
+                Stated::default(),
+                None,
+            )
+        }
+    }
 }
 
 /// Only pages of ours may take part in a sign-in or sign-out.
@@ -143,7 +187,7 @@ fn sign(
     kind: Kind,
     scopes: Vec<String>,
     stated: Stated,
-    session_until: Option<u64>,
+    session: Option<(SessionRef, Millis)>,
 ) -> Result<String, Refusal> {
     let identity = Identity {
         sub,
@@ -153,8 +197,8 @@ fn sign(
         email_verified: stated.email_verified,
         rid: call.id.clone(),
         until: entropy::now().plus(LIFETIME_MS).0,
-        session_until,
-        session: None,
+        session_until: session.as_ref().map(|(_, until)| until.0),
+        session: session.map(|(session, _)| session.as_str().to_owned()),
         method: call.method.clone(),
         path: call.url.path().to_owned(),
     };

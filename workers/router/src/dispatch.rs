@@ -3,6 +3,7 @@
 use crate::admission::{self, Refusal};
 use crate::{finish, pages};
 use molt_common::access;
+use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
 use molt_common::identity;
 use molt_common::problem::Problem;
@@ -14,12 +15,13 @@ use serde_json::json;
 use std::cell::RefCell;
 use url::Url;
 use web_sys::{Request, Response};
-use worker::{Env, Result};
+use worker::{Context, Env, Result};
 
 /// One request, as every part of the router sees it.
 pub struct Call<'a> {
     pub request: &'a Request,
     pub env: &'a Env,
+    pub context: &'a Context,
     pub url: Url,
     pub method: String,
     /// Ours, never the client's.
@@ -49,7 +51,7 @@ impl Call<'_> {
 }
 
 /// Answers a request; nothing leaves without request id and the name of the backend that answered.
-pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
+pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<Response> {
     let started = entropy::now();
     let url = Url::parse(&request.url()).map_err(|error| worker::Error::RustError(error.to_string()))?;
     let method = request.method();
@@ -58,6 +60,7 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let call = Call {
         request,
         env,
+        context,
         url,
         method,
         id: id::request_id(entropy::bytes()?),
@@ -132,7 +135,7 @@ async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &s
         return ("router", route.auth, finish::preflight(call, route.auth));
     }
     let admitted = match route.auth {
-        Auth::Admin => admission::admin(call),
+        Auth::Admin => admission::admin(call).await,
         Auth::User => admission::user(call).await,
         // The table is tested to have no such row: closed all the same.
         Auth::None => Err(Refusal::Problem(Box::new(Problem::internal()))),
@@ -195,6 +198,8 @@ fn refuse(call: &Call<'_>, auth: Auth, refusal: Refusal) -> Result<Response> {
             )
             .labelled("Authentication required"),
         ),
+        Refusal::Suspended if call.wants_page => pages::suspended(call),
+        Refusal::Suspended => problem(call, SessionEnd::Suspended.into()),
         Refusal::Problem(refused) if call.wants_page && auth == Auth::User => pages::refused(call, *refused),
         Refusal::Problem(refused) => problem(call, *refused),
     }

@@ -6,6 +6,7 @@ mod finish;
 mod pages;
 mod provider;
 mod session;
+mod trust;
 
 use web_sys::{Request, Response};
 use worker::{Context, Env, Result};
@@ -18,6 +19,6 @@ fn start() {
 
 /// Every request of the platform arrives here.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
-    dispatch::answer(&request, &env).await
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    dispatch::answer(&request, &env, &context).await
 }

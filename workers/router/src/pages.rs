@@ -1,11 +1,13 @@
 //! What the router answers itself.
 
 mod asset;
+mod end_session;
 mod login;
 mod logout;
 mod session;
 
 use crate::dispatch::{Call, problem};
+use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
 use molt_common::problem::Problem;
 use molt_common::route::Page;
@@ -57,6 +59,18 @@ pub fn refused(call: &Call<'_>, refused: Problem) -> Result<Response> {
     let retry = refused.retry_after.map(|seconds| seconds.to_string());
     let extra: Vec<(&str, &str)> = retry.iter().map(|seconds| ("retry-after", seconds.as_str())).collect();
     notice(call, refused.status, &refused.title, &refused.detail, &extra)
+}
+
+/// What somebody sees whom an operator suspended.
+pub fn suspended(call: &Call<'_>) -> Result<Response> {
+    let refused = Problem::from(SessionEnd::Suspended);
+    let notice = Notice {
+        title: "No access",
+        text: &refused.detail,
+        small: &[format!("Request {}", call.id)],
+        links: &[("/logout", "Sign out")],
+    };
+    page::answer(refused.status, &notice.html(), &[])
 }
 
 /// A page that says one thing.

@@ -21,6 +21,8 @@ const REFRESH_S: u64 = 30 * 24 * 3600;
 pub struct Session {
     /// The person.
     pub user: User,
+    /// His token, the renewed one if it was renewed.
+    pub token: String,
     /// Whether the browser sent his credential by itself, which a page of another site could have made it do.
     pub by_cookie: bool,
 }
@@ -31,11 +33,19 @@ pub async fn of(call: &Call<'_>) -> Result<Session, Refusal> {
     if let Some(token) = authorization.as_deref().and_then(access::bearer) {
         // Whoever holds a token in a program renews it himself.
         let user = admission::verify(call, token).map_err(|error| refused(call, &error))?;
-        return Ok(Session { user, by_cookie: false });
+        return Ok(Session {
+            user,
+            token: token.to_owned(),
+            by_cookie: false,
+        });
     }
     let cookies = header(call.request, "cookie").unwrap_or_default();
-    let user = by_cookie(call, &cookies).await?;
-    Ok(Session { user, by_cookie: true })
+    let (user, token) = by_cookie(call, &cookies).await?;
+    Ok(Session {
+        user,
+        token,
+        by_cookie: true,
+    })
 }
 
 fn refused(call: &Call<'_>, error: &TokenError) -> Refusal {
@@ -46,7 +56,7 @@ fn refused(call: &Call<'_>, error: &TokenError) -> Refusal {
     Refusal::SignIn
 }
 
-async fn by_cookie(call: &Call<'_>, cookies: &str) -> Result<User, Refusal> {
+async fn by_cookie(call: &Call<'_>, cookies: &str) -> Result<(User, String), Refusal> {
     let kept = kept(call, cookies);
     let token = token(call, cookies, kept.is_some());
     if token.is_none() && kept.is_none() {
@@ -54,29 +64,27 @@ async fn by_cookie(call: &Call<'_>, cookies: &str) -> Result<User, Refusal> {
     }
     // Before anything is spent.
     admission::cookie_may_be_used(call)?;
-    match (token.map(|token| admission::verify(call, token)), kept) {
-        (Some(Err(TokenError::NotConfigured)), _) => Err(admission::not_configured().into()),
-        (Some(Ok(user)), Some(kept)) if kept.user == user.id && is_due(call, &user) => {
-            match renewal::renew(call, &kept, false).await {
-                Renewed::Granted { user, cookies, .. } => {
-                    call.set_cookies(cookies);
-                    Ok(user)
-                }
-                Renewed::Refused => Err(over(call)),
-                Renewed::Unavailable => Ok(user),
-            }
+    let known = match token.map(|token| (token, admission::verify(call, token))) {
+        Some((_, Err(TokenError::NotConfigured))) => return Err(admission::not_configured().into()),
+        Some((token, Ok(user))) => Some((user, token.to_owned())),
+        // One that is no good counts for nothing beside a refresh token.
+        Some((_, Err(error))) if kept.is_none() => return Err(refused(call, &error)),
+        Some((_, Err(_))) | None => None,
+    };
+    let spendable = match (&known, kept) {
+        (Some((user, _)), Some(kept)) => Some(kept).filter(|kept| kept.user == user.id && is_due(call, user)),
+        (_, kept) => kept,
+    };
+    let Some(kept) = spendable else {
+        return known.ok_or(Refusal::SignIn);
+    };
+    match renewal::renew(call, &kept, known.is_none()).await {
+        Renewed::Granted { user, token, cookies } => {
+            call.set_cookies(cookies);
+            Ok((user, token))
         }
-        (Some(Ok(user)), _) => Ok(user),
-        (Some(Err(_)) | None, Some(kept)) => match renewal::renew(call, &kept, true).await {
-            Renewed::Granted { user, cookies, .. } => {
-                call.set_cookies(cookies);
-                Ok(user)
-            }
-            Renewed::Refused => Err(over(call)),
-            Renewed::Unavailable => Err(unavailable().into()),
-        },
-        (Some(Err(error)), None) => Err(refused(call, &error)),
-        (None, None) => Err(Refusal::SignIn),
+        Renewed::Refused => Err(over(call)),
+        Renewed::Unavailable => known.ok_or_else(|| unavailable().into()),
     }
 }
 

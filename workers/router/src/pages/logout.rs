@@ -1,6 +1,6 @@
 //! `/logout`: a page that asks, a POST that does it, and a page that says it is done. No GET changes anything.
 
-use super::refused as refused_page;
+use super::{end_session, refused as refused_page};
 use crate::dispatch::Call;
 use crate::session::renewal::{self, Renewed};
 use crate::{admission, provider, session};
@@ -23,8 +23,13 @@ pub async fn answer(call: &Call<'_>) -> Result<Response> {
     if let Err(refused) = admission::same_origin(call) {
         return refused_page(call, refused);
     }
-    end_session(call, &cookies).await;
+    let current = at_provider(call, &cookies).await;
+    let ended = end_session::of_request(call, current.as_deref()).await;
     call.set_cookies(session::forgotten());
+    if let Err(not_ended) = ended {
+        return end_session::failed(call, &not_ended);
+    }
+    call.set_cookies([cookie::set_ending("", call.secure())]);
     // Not to /login, which would lead on to the provider: it may know the person still and would sign him in again at once.
     let headers = [
         ("location", "/logout"),
@@ -50,8 +55,9 @@ fn question(call: &Call<'_>, cookies: &str) -> Result<Response> {
     page::answer(200, &done.html(), &[])
 }
 
-/// Ends the session on the servers' side. The browser forgets it whatever comes of this.
-async fn end_session(call: &Call<'_>, cookies: &str) {
+/// Ends the session at the provider; the browser forgets it whatever comes of this. The token that named it, which may be newer than the
+/// one that the browser sent.
+async fn at_provider(call: &Call<'_>, cookies: &str) -> Option<String> {
     let kept = session::kept(call, cookies);
     let token = session::token(call, cookies, kept.is_some());
     let current = token.filter(|token| admission::verify(call, token).is_ok());
@@ -60,9 +66,10 @@ async fn end_session(call: &Call<'_>, cookies: &str) {
         // The provider takes no token that has ended, and its refresh token would go on being good.
         (None, Some(kept)) => match renewal::renew(call, &kept, true).await {
             Renewed::Granted { token, .. } => token,
-            Renewed::Refused | Renewed::Unavailable => return,
+            Renewed::Refused | Renewed::Unavailable => return None,
         },
-        (None, None) => return,
+        (None, None) => return None,
     };
     provider::sign_out(call, &token).await;
+    Some(token)
 }
