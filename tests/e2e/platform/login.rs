@@ -235,7 +235,8 @@ pub async fn other_hosts_have_no_development_login(stack: Arc<Stack>) {
 }
 
 pub async fn logging_out_removes_the_session(stack: Arc<Stack>) {
-    let ada = stack.seeded("Ada");
+    // A session of its own: it is over afterwards.
+    let ada = stack.another_session(&stack.seeded("Ada"));
     let reply = stack
         .post("/logout")
         .session(&ada)

@@ -15,6 +15,7 @@ mod lifecycle;
 mod login;
 mod openapi;
 mod people;
+mod session_end;
 mod sign_in;
 mod sockets;
 mod state;
@@ -60,6 +61,10 @@ fn main() -> ExitCode {
             the_clients_close_is_answered, foreign_pages_open_no_socket, own_pages_open_one,
             without_a_token_there_is_no_socket, fifty_sockets_at_once, a_socket_wakes_the_sandbox,
             a_socket_outlives_heartbeats_and_eviction,
+        }
+        session_end {
+            a_socket_ends_with_its_token_and_a_renewed_one_resumes, a_stream_breaks_off_when_its_user_signs_out,
+            a_key_beside_a_cookie_opens_no_sandbox, odd_admin_credentials_are_refused_safely,
         }
         exec {
             a_command_ends_with_its_output, a_failing_command_says_how, a_killed_command_names_the_signal,
