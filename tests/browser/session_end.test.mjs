@@ -1,0 +1,98 @@
+// What a person sees whose session ends while the agent's page is open, with the real agent.
+// The tests tell one story in order; each says what it needs of those before.
+
+import assert from 'node:assert/strict';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { Browser } from './chromium.mjs';
+import { until } from './condition.mjs';
+import { Stack } from './stack.mjs';
+import { tokenLike } from './user_token.mjs';
+
+const PAGE_MS = 10_000;
+/** A sandbox from nothing to an agent that admits traffic, on two busy cores. */
+const START_MS = 60_000;
+/** What the platform promises: a socket is closed this soon after its session ended. */
+const CLOSED_MS = 5_000;
+/** The growing pauses of the agent's page between two attempts. */
+const RECONNECT_MS = 40_000;
+const TEST_MS = 180_000;
+
+const COOKIE = 'sb-access-token';
+
+describe('a session that ends under an open page', () => {
+  let stack, browser, ada;
+  const session = randomUUID();
+
+  before(async () => {
+    browser = await Browser.start();
+    console.log(`screenshots: ${browser.artifacts}`);
+    stack = await Stack.start(['--agent', 'openclaw', '--limits', 'test']);
+  });
+
+  after(async () => {
+    const ends = await Promise.allSettled([browser?.close(), stack?.stop()]);
+    const failed = ends.find((end) => end.status === 'rejected');
+    if (failed) throw failed.reason;
+  });
+
+  function scene(name, body) {
+    test(name, { timeout: TEST_MS }, async () => {
+      try {
+        await body();
+      } catch (error) {
+        const pictures = await browser.keepAll(`failed-${randomBytes(6).toString('hex')}`);
+        throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
+      }
+    });
+  }
+
+  /** Has the browser hold this token as its session. */
+  const hold = (context, token) => context.addCookies([{ name: COOKIE, value: token, url: stack.url, httpOnly: true, sameSite: 'Lax' }]);
+  /** How the sockets of a page were closed, in order: `{code, reason, at}`. */
+  const closes = (page) => page.evaluate(() => globalThis.moltCloses);
+
+  /** A page that notes how its sockets are closed, before any script of the page runs. */
+  async function open(person, token) {
+    const visitor = await browser.visitor();
+    await visitor.page.addInitScript(() => {
+      globalThis.moltCloses = [];
+      const Native = globalThis.WebSocket;
+      globalThis.WebSocket = class extends Native {
+        constructor(...rest) {
+          super(...rest);
+          this.addEventListener('close', ({ code, reason }) => globalThis.moltCloses.push({ code, reason, at: Date.now() }));
+        }
+      };
+    });
+    await hold(visitor.context, token);
+    await visitor.page.goto(stack.url, { timeout: PAGE_MS });
+    await until('the agent admitted the page', START_MS, () => visitor.watch.admitted.length > 0);
+    return visitor;
+  }
+
+  scene('a token that ends closes the socket, and a renewed one resumes without a word', async () => {
+    const person = stack.person('Ada');
+    // Its start is not to count.
+    const first = await open(person, person.token);
+    await first.context.close();
+    const endsInS = 12;
+    const end = Math.floor(Date.now() / 1000) + endsInS;
+    ada = await open(person, tokenLike(stack, person.token, { endsInS, session }));
+    const [{ code, reason, at }] = await until('the socket was closed', endsInS * 1000 + CLOSED_MS, async () => {
+      const seen = await closes(ada.page);
+      return seen.length > 0 && seen;
+    });
+    assert.equal(code, 4401, reason);
+    assert.ok(at >= end * 1000 && at < end * 1000 + CLOSED_MS, `${at - end * 1000} ms after the token's end`);
+    const retried = await until('the page tries again', RECONNECT_MS, async () => (await closes(ada.page))[1]);
+    console.log(`then ${retried.code} ${JSON.stringify(retried.reason)} after ${retried.at - at} ms`);
+    await browser.keep(ada.page, 'expired');
+    console.log('expired:', JSON.stringify((await ada.page.locator('body').innerText()).slice(0, 1500)));
+    await hold(ada.context, tokenLike(stack, person.token, { endsInS: 3600, session }));
+    const begun = Date.now();
+    await until('the agent admitted the page again', RECONNECT_MS, () => ada.watch.admitted.length > 1);
+    console.log(`resumed ${Date.now() - begun} ms after the renewal`);
+    await browser.keep(ada.page, 'resumed');
+  });
+});
