@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::sync::oneshot;
@@ -23,14 +25,17 @@ fn frame(opcode: u8, length: u16) -> Vec<u8> {
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.unwrap().block_on(future)
+    // Lost bytes would be waited for without end.
+    let bounded = async { tokio::time::timeout(Duration::from_secs(20), future).await };
+    runtime.unwrap().block_on(bounded).expect("it hangs")
 }
 
 /// Carries `bytes` through pipes of `size` until the receiver has `stop_at` of them, then stops as an ended session does. What the
 /// receiver got, and whether the frame of ours was put in.
 async fn stopped(bytes: Vec<u8>, stop_at: usize, size: usize) -> (Vec<u8>, bool) {
     let (mut sender, from) = duplex(size);
-    let (to, mut receiver) = duplex(size);
+    // Narrower, so that what was read cannot always be written at once.
+    let (to, mut receiver) = duplex(size / 3 + 1);
     let (reached, stop) = oneshot::channel();
     let sending = tokio::spawn(async move {
         // The receiver may be gone before all is sent.
@@ -92,7 +97,7 @@ proptest! {
         let expected = bytes.clone();
         let got = block_on(async {
             let (mut sender, from) = duplex(size);
-            let (to, mut receiver) = duplex(size);
+            let (to, mut receiver) = duplex(size / 3 + 1);
             let sending = tokio::spawn(async move { sender.write_all(&bytes).await.unwrap() });
             let carrying = tokio::spawn(async move { OneWay::new(from, to).carry(|| ()).await.unwrap() });
             let mut got = Vec::new();

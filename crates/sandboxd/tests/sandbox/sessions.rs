@@ -132,23 +132,81 @@ async fn a_socket_ends_with_its_token_and_a_renewed_one_goes_on() {
     echoes(&mut open(&sandbox, FIRST).await, "renewed").await;
 }
 
+/// A masked frame with a mask of zeros, as long as `payload` is 65,536 bytes or more.
+fn long_frame(payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x82, 0xFF];
+    frame.extend((payload.len() as u64).to_be_bytes());
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
 #[tokio::test]
 async fn a_message_that_is_under_way_is_whole_before_the_close() {
     let sandbox = Sandbox::ready().await;
-    let mut socket = open(&sandbox, FIRST).await;
-    let message = Message::binary(vec![7; 6_000_000]);
-    socket.send(message.clone()).await.unwrap();
-    // The echo is on its way, far more of it than fits into buffers, and nobody reads yet.
+    let mut raw = TcpStream::connect(sandbox.proxy_address("")).await.unwrap();
+    let head = format!(
+        "GET / HTTP/1.1\r\nHost: a\r\n{}: {OWNER}\r\n{}: {FIRST}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        header::USER,
+        header::SESSION
+    );
+    raw.write_all(head.as_bytes()).await.unwrap();
+    let message: Vec<u8> = (0..6_000_000_u32).map(|index| (index % 251) as u8).collect();
+    raw.write_all(&long_frame(&message)).await.unwrap();
+    // The echo is on its way, and far more of it is to come than fits into the buffers between.
+    let mut got = vec![0; 100_000];
+    raw.read_exact(&mut got).await.unwrap();
     assert_eq!(end(&sandbox, Some(FIRST), SessionEnd::SignedOut).await, 1);
-    let mut next = socket.next().await.unwrap().unwrap();
-    if next.is_binary() {
-        assert!(next == message);
-        next = socket.next().await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, raw.read_to_end(&mut got))
+        .await
+        .expect("it ends")
+        .unwrap();
+    let echo = [&[0x82, 0x7F], &6_000_000_u64.to_be_bytes()[..]].concat();
+    let begin = got
+        .windows(echo.len())
+        .position(|window| window == echo)
+        .expect("the echo")
+        + echo.len();
+    let (echoed, rest) = got[begin..].split_at(message.len());
+    assert!(echoed == message);
+    assert_eq!(
+        rest[..4],
+        [0x88, 2 + SessionEnd::SignedOut.reason().len() as u8, 0x11, 0x32]
+    );
+    assert_eq!(&rest[4..], SessionEnd::SignedOut.reason().as_bytes());
+}
+
+#[tokio::test]
+async fn a_client_that_goes_on_talking_still_gets_the_close() {
+    let sandbox = Sandbox::ready().await;
+    for _ in 0..5 {
+        let session = format!("s{}", uuid::Uuid::new_v4().simple());
+        let (mut sink, mut stream) = StreamExt::split(open(&sandbox, &session).await);
+        let (first, talking) = tokio::sync::oneshot::channel();
+        let talk = tokio::spawn(async move {
+            let mut first = Some(first);
+            while sink.send(Message::binary(vec![7; 50_000])).await.is_ok() {
+                first.take().map(|first| first.send(()));
+            }
+        });
+        talking.await.unwrap();
+        assert_eq!(end(&sandbox, Some(&session), SessionEnd::SignedOut).await, 1);
+        let code = loop {
+            match stream
+                .next()
+                .await
+                .expect("a close frame before the end")
+                .expect("no reset")
+            {
+                Message::Close(Some(close)) => break u16::from(close.code),
+                _ => {}
+            }
+        };
+        assert_eq!(code, 4402);
+        drop(stream);
+        talk.await.unwrap();
     }
-    let Message::Close(Some(close)) = next else {
-        panic!("{next:?}")
-    };
-    assert_eq!(u16::from(close.code), 4402);
 }
 
 #[tokio::test]
