@@ -147,7 +147,7 @@ describe('a person at the identity provider', () => {
     // A link that brings somebody else's token.
     const { access_token: token } = provider.grant(STRANGER);
     await page.goto(`${stack.url}/auth/callback?state=0123#access_token=${token}`, { timeout: PAGE_MS });
-    await heading(page, 'Forbidden');
+    await heading(page, 'Sign-in refused');
     await browser.keep(page, 'login-3-not-begun-here');
     assert.ok(!page.url().includes('#') && !page.url().includes('state'), page.url());
     assert.equal((await cookie(context, SESSION)).value, before);

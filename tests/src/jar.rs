@@ -7,35 +7,51 @@ use std::collections::BTreeMap;
 
 /// Cookies by name.
 #[derive(Clone, Default)]
-pub struct Jar(BTreeMap<String, String>);
+pub struct Jar {
+    cookies: BTreeMap<String, String>,
+    secure: bool,
+}
 
 impl Jar {
+    /// The cookies of a browser on a secure origin.
+    #[must_use]
+    pub fn secure() -> Self {
+        Self {
+            secure: true,
+            ..Self::default()
+        }
+    }
+
     /// The value of a cookie.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.cookies.get(name).map(String::as_str)
     }
 
     /// Puts a cookie in, as a page or a neighbour would.
     pub fn put(&mut self, name: &str, value: &str) {
-        self.0.insert(name.into(), value.into());
+        self.cookies.insert(name.into(), value.into());
     }
 
     /// Loses a cookie, as a browser does when its time is over.
     pub fn lose(&mut self, name: &str) {
-        self.0.remove(name);
+        self.cookies.remove(name);
     }
 
     /// Names of all cookies.
     #[must_use]
     pub fn names(&self) -> Vec<&str> {
-        self.0.keys().map(String::as_str).collect()
+        self.cookies.keys().map(String::as_str).collect()
     }
 
     /// `Cookie`.
     #[must_use]
     pub fn header(&self) -> String {
-        let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let pairs: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
         pairs.join("; ")
     }
 
@@ -44,7 +60,7 @@ impl Jar {
         call.header("cookie", &self.header())
     }
 
-    /// Takes the answer's cookies as a browser on plain `http` does: none that asks for a secure origin.
+    /// Takes the answer's cookies as a browser does: on plain `http` none that asks for a secure origin.
     pub fn take(&mut self, reply: &Reply) {
         self.take_from(&reply.headers);
     }
@@ -60,12 +76,15 @@ impl Jar {
             let (name, value) = pair.split_once('=').expect("name=value");
             let is = |wanted: &str| attributes.split(';').any(|one| one.trim().eq_ignore_ascii_case(wanted));
             assert!(is("HttpOnly") && is("SameSite=Lax") && is("Path=/"), "{set}");
-            if name.starts_with("__Host-") {
-                assert!(is("Secure"), "{set}");
-            } else if is("Max-Age=0") {
-                self.0.remove(name);
+            assert!(!attributes.to_ascii_lowercase().contains("domain"), "{set}");
+            assert!(is("Secure") || !name.starts_with("__Host-"), "{set}");
+            if is("Secure") && !self.secure {
+                continue;
+            }
+            if is("Max-Age=0") {
+                self.cookies.remove(name);
             } else {
-                self.0.insert(name.into(), value.into());
+                self.cookies.insert(name.into(), value.into());
             }
         }
     }

@@ -111,6 +111,9 @@ pub struct UpArgs {
     /// File with further secrets of the workers: {"router": {"NAME": "VALUE"}}
     #[arg(long, value_name = "FILE")]
     pub secrets_file: Option<PathBuf>,
+    /// Origin that the first router takes itself to be reached under, such as https://bot.example; it still listens on plain http
+    #[arg(long, value_name = "SCHEME://HOST", value_parser = parse_public_origin)]
+    pub public_origin: Option<PublicOrigin>,
     /// Does not open a browser
     #[arg(long)]
     pub no_open: bool,
@@ -120,6 +123,15 @@ pub struct UpArgs {
     /// Paths of the tools.
     #[command(flatten)]
     pub tools: ToolPaths,
+}
+
+/// Scheme and host of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicOrigin {
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host, with a port where it has one.
+    pub host: String,
 }
 
 /// Where the tools are, as scripts/lib/env.sh sets it.
@@ -179,6 +191,18 @@ fn parse_allowed_host(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn parse_public_origin(text: &str) -> Result<PublicOrigin, String> {
+    match text.split_once("://") {
+        Some((scheme @ ("http" | "https"), host)) if !host.is_empty() && !host.contains(['/', '@', '?', '#']) => {
+            Ok(PublicOrigin {
+                scheme: scheme.to_owned(),
+                host: host.to_owned(),
+            })
+        }
+        _ => Err("it must look like https://HOST".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,6 +224,21 @@ mod tests {
             "models.test=localhost:9000",
         ] {
             assert!(parse_allowed_host(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_scheme_and_host_and_nothing_else() {
+        let origin = parse_public_origin("https://bot.example").unwrap();
+        assert_eq!((origin.scheme.as_str(), origin.host.as_str()), ("https", "bot.example"));
+        for bad in [
+            "bot.example",
+            "ftp://bot.example",
+            "https://",
+            "https://bot.example/",
+            "https://a@b",
+        ] {
+            assert!(parse_public_origin(bad).is_err(), "{bad}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod provider_sign_in;
 mod renewal;
 mod renewal_trouble;
 mod sandbox_answers;
+mod secure_origin;
 mod sign_out;
 mod sign_up;
 mod suspension;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         suspension { a_suspended_user_is_told_and_gets_no_container, fifty_first_requests_make_one_user }
     };
     trials.extend(trials! { group, alone;
+        secure_origin { cookies_have_their_prefix_and_planted_ones_are_nothing }
         sign_up { by_invitation, by_domain, closed }
     });
     group.run(4, trials)

@@ -53,7 +53,7 @@ fn status(call: &Call<'_>) -> Result<Response> {
 
 /// A refusal: a page for a person in a browser, a problem for the rest.
 pub fn refused(call: &Call<'_>, refused: Problem) -> Result<Response> {
-    if !header(call.request, "accept").is_some_and(|accept| accept.contains("text/html")) {
+    if !asks_for_html(call) {
         return problem(call, refused);
     }
     let retry = refused.retry_after.map(|seconds| seconds.to_string());
@@ -64,22 +64,47 @@ pub fn refused(call: &Call<'_>, refused: Problem) -> Result<Response> {
 /// What somebody sees whom an operator suspended.
 pub fn suspended(call: &Call<'_>) -> Result<Response> {
     let refused = Problem::from(SessionEnd::Suspended);
-    let notice = Notice {
-        title: "No access",
-        text: &refused.detail,
-        small: &[format!("Request {}", call.id)],
-        links: &[("/logout", "Sign out")],
-    };
-    page::answer(refused.status, &notice.html(), &[])
+    let links = [("/logout", "Sign out")];
+    show(call, refused.status, "No access", &refused.detail, &links, &[])
+}
+
+/// The same for a sign-in: it is to be begun again.
+pub fn sign_in_refused(call: &Call<'_>, refused: Problem) -> Result<Response> {
+    if !asks_for_html(call) {
+        return problem(call, refused);
+    }
+    show(
+        call,
+        refused.status,
+        "Sign-in refused",
+        &refused.detail,
+        &[("/login", "Sign in")],
+        &[],
+    )
+}
+
+fn asks_for_html(call: &Call<'_>) -> bool {
+    header(call.request, "accept").is_some_and(|accept| accept.contains("text/html"))
 }
 
 /// A page that says one thing.
 pub fn notice(call: &Call<'_>, status: u16, title: &str, text: &str, extra: &[(&str, &str)]) -> Result<Response> {
+    show(call, status, title, text, &[("/", "Try again")], extra)
+}
+
+fn show(
+    call: &Call<'_>,
+    status: u16,
+    title: &str,
+    text: &str,
+    links: &[(&str, &str)],
+    extra: &[(&str, &str)],
+) -> Result<Response> {
     let notice = Notice {
         title,
         text,
         small: &[format!("Request {}", call.id)],
-        links: &[("/", "Try again")],
+        links,
     };
     page::answer(status, &notice.html(), extra)
 }

@@ -149,6 +149,11 @@ impl Stack {
             configs: &configs,
             port,
             inspector_port,
+            public_origin: self
+                .args
+                .public_origin
+                .as_ref()
+                .filter(|_| process.workers.contains(&Worker::Router)),
         })
     }
 

@@ -3,6 +3,8 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use crate::args::PublicOrigin;
+
 /// Where wrangler is and what surrounds it.
 #[derive(Clone, Debug)]
 pub struct Wrangler {
@@ -23,6 +25,8 @@ pub struct DevOptions<'a> {
     pub port: u16,
     /// Port of the inspector: two processes would fight for the default one.
     pub inspector_port: u16,
+    /// Origin that the first worker sees in its requests; the address it listens on when absent.
+    pub public_origin: Option<&'a PublicOrigin>,
 }
 
 impl Wrangler {
@@ -43,6 +47,10 @@ impl Wrangler {
             "--local".to_owned(),
             "--show-interactive-dev-session=false".to_owned(),
         ]);
+        if let Some(origin) = options.public_origin {
+            command.push(format!("--local-upstream={}", origin.host));
+            command.push(format!("--upstream-protocol={}", origin.scheme));
+        }
         command
     }
 
@@ -225,11 +233,39 @@ mod tests {
             configs: &configs,
             port: 8787,
             inspector_port: 9,
+            public_origin: None,
         });
         assert_eq!(
             command[..8],
             ["/n", "--no-warnings", "/w.js", "dev", "-c", "/a.json", "-c", "/b.json"]
         );
         assert!(command.contains(&"--port=8787".to_owned()) && command.contains(&"--inspector-port=9".to_owned()));
+    }
+
+    #[test]
+    fn a_worker_may_take_itself_to_be_elsewhere() {
+        let wrangler = Wrangler {
+            node: "/n".into(),
+            script: "/w.js".into(),
+            persist_to: "/s/workers".into(),
+        };
+        let origin = PublicOrigin {
+            scheme: "https".into(),
+            host: "bot.example".into(),
+        };
+        let command = |public_origin| {
+            wrangler.dev(&DevOptions {
+                configs: &[],
+                port: 1,
+                inspector_port: 2,
+                public_origin,
+            })
+        };
+        let told = [
+            "--local-upstream=bot.example".to_owned(),
+            "--upstream-protocol=https".to_owned(),
+        ];
+        assert!(command(Some(&origin)).ends_with(&told));
+        assert!(told.iter().all(|option| !command(None).contains(option)));
     }
 }

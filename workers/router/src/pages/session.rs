@@ -1,7 +1,7 @@
 //! What turns a sign-in into a session: the provider's token, posted by our own callback page, or a development user.
 
 use super::login::{development_users, parameter};
-use super::refused as refused_page;
+use super::sign_in_refused as refused_page;
 use crate::dispatch::Call;
 use crate::{admission, session};
 use molt_common::cookie::{self, LOGIN_STATE, SESSION};
