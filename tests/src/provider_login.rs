@@ -32,7 +32,7 @@ pub enum Behaviour {
     Hangs,
     /// 200 with what is no grant.
     Babbles,
-    /// 200 with a body that does not end within reason.
+    /// 200 with a grant in a body that is longer than anybody should read.
     Floods,
     /// A redirect elsewhere, which would carry the credentials along.
     Redirects,
@@ -330,11 +330,10 @@ async fn renew(state: &Mutex<State>, refresh: &str) -> Answer {
         person.behaviour
     };
     match behaviour {
-        Behaviour::Grants | Behaviour::MistakesThePerson => {}
+        Behaviour::Grants | Behaviour::Floods | Behaviour::MistakesThePerson => {}
         Behaviour::Fails => return json_answer(500, &json!({"code": 500})),
         Behaviour::KnowsNoKey => return json_answer(401, &json!({"message": "Invalid API key"})),
         Behaviour::Babbles => return text_answer(200, "<html>sign in to the network</html>".into()),
-        Behaviour::Floods => return text_answer(200, " ".repeat(4 * 1024 * 1024)),
         Behaviour::Redirects => return redirect("http://127.0.0.1:9/stolen"),
         Behaviour::Hangs => {
             tokio::time::sleep(Duration::from_secs(60)).await;
@@ -356,10 +355,13 @@ async fn renew(state: &Mutex<State>, refresh: &str) -> Answer {
         user
     };
     let tokens = state.grant(&owner, &session, None);
-    json_answer(
-        200,
-        &json!({"access_token": tokens.access, "refresh_token": tokens.refresh, "token_type": "bearer", "expires_in": 3600}),
-    )
+    let grant = json!({"access_token": tokens.access, "refresh_token": tokens.refresh, "token_type": "bearer", "expires_in": 3600});
+    let padding = if behaviour == Behaviour::Floods {
+        4 * 1024 * 1024
+    } else {
+        0
+    };
+    text_answer(200, format!("{grant}{}", " ".repeat(padding)))
 }
 
 fn row_spent(state: &mut State, refresh: &str) {
