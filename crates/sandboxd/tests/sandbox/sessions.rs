@@ -193,14 +193,9 @@ async fn a_client_that_goes_on_talking_still_gets_the_close() {
         talking.await.unwrap();
         assert_eq!(end(&sandbox, Some(&session), SessionEnd::SignedOut).await, 1);
         let code = loop {
-            match stream
-                .next()
-                .await
-                .expect("a close frame before the end")
-                .expect("no reset")
-            {
-                Message::Close(Some(close)) => break u16::from(close.code),
-                _ => {}
+            let next = stream.next().await.expect("a close frame before the end");
+            if let Message::Close(Some(close)) = next.expect("no reset") {
+                break u16::from(close.code);
             }
         };
         assert_eq!(code, 4402);
