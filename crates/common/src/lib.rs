@@ -9,6 +9,8 @@ pub mod admin_key;
 pub mod admin_secret;
 pub mod answer_header;
 pub mod api;
+pub mod audit;
+pub mod audit_call;
 pub mod control;
 pub mod cookie;
 pub mod cors;
