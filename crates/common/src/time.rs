@@ -27,6 +27,13 @@ impl Millis {
         self.0 / 1000
     }
 
+    /// Reads ISO-8601 (RFC 3339) with any offset; `None` for anything else and for what lies before 1970.
+    #[must_use]
+    pub fn parse_iso(text: &str) -> Option<Self> {
+        let at = DateTime::parse_from_rfc3339(text).ok()?;
+        u64::try_from(at.timestamp_millis()).ok().map(Self)
+    }
+
     /// `2026-01-31T12:00:00.000Z`.
     #[must_use]
     pub fn iso(self) -> String {
@@ -45,6 +52,22 @@ mod tests {
     fn formats_with_milliseconds_and_z() {
         assert_eq!(Millis(0).iso(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Millis(1_767_225_600_007).iso(), "2026-01-01T00:00:00.007Z");
+    }
+
+    #[test]
+    fn reads_what_it_writes_and_offsets() {
+        let at = Millis(1_767_225_600_007);
+        assert_eq!(Millis::parse_iso(&at.iso()), Some(at));
+        assert_eq!(Millis::parse_iso("2026-01-01T02:00:00.007+02:00"), Some(at));
+        for bad in [
+            "",
+            "2026-01-01",
+            "tomorrow",
+            "1960-01-01T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+        ] {
+            assert_eq!(Millis::parse_iso(bad), None, "{bad}");
+        }
     }
 
     #[test]

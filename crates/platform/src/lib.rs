@@ -3,7 +3,9 @@
 //!
 //! The only crate with `extern "C"` declarations of ours.
 
+pub mod admitted;
 pub mod ask;
+pub mod audit_log;
 pub mod call;
 pub mod container;
 pub mod entropy;
@@ -14,3 +16,4 @@ pub mod outbound;
 pub mod page;
 pub mod respond;
 pub mod settings;
+pub mod transaction;

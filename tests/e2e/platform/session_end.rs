@@ -35,7 +35,7 @@ pub async fn a_socket_ends_with_its_token_and_a_renewed_one_resumes(stack: Arc<S
     assert!(late < Duration::from_secs(5), "{late:?} after the token's end");
     println!("closed {late:?} after the token's end");
     let refused = stack.handshake("/socket").user(&short).attempt().await;
-    assert_eq!(refused.err().expect("its token has ended").status().as_u16(), 401);
+    assert_eq!(refused.expect_err("its token has ended").status().as_u16(), 401);
     claims["exp"] = json!(now() + 3600);
     let renewed = User {
         token: stack.sign(&claims),

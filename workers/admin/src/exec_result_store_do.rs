@@ -2,11 +2,15 @@
 
 use crate::exec_store::calls::{Cancel, Get, Submit, Submitted};
 use crate::exec_store::{drive, store::Store};
+use molt_common::audit::{Chain, Change};
+use molt_common::audit_call::VerifyChain;
 use molt_common::id::ExecId;
 use molt_common::object_call::Call;
 use molt_lifecycle::exec::ExecJob;
-use molt_platform::{call, entropy, log};
-use serde_json::json;
+use molt_platform::audit_log::AuditLog;
+use molt_platform::{call, entropy, log, transaction};
+use serde_json::{Value, json};
+use std::cell::Cell;
 use std::panic::RefUnwindSafe;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State};
 use worker_macros::durable_object;
@@ -19,6 +23,7 @@ const MOST_ACTIVE: usize = 64;
 pub struct ExecResultStore {
     pub(crate) state: State,
     pub(crate) env: Env,
+    tables_exist: Cell<bool>,
 }
 
 // Nothing in memory can be left half changed by a panic.
@@ -26,7 +31,11 @@ impl RefUnwindSafe for ExecResultStore {}
 
 impl DurableObject for ExecResultStore {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env }
+        Self {
+            state,
+            env,
+            tables_exist: Cell::new(false),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -37,11 +46,18 @@ impl DurableObject for ExecResultStore {
             }
             Get::PATH => {
                 let get: Get = call::read(&mut request).await?;
-                call::answer::<Get>(&Store::open(&self.state)?.get(&get.exec_id)?)
+                call::answer::<Get>(&self.store()?.get(&get.exec_id)?)
             }
             Cancel::PATH => {
                 let cancel: Cancel = call::read(&mut request).await?;
-                call::answer::<Cancel>(&self.cancel(&cancel.exec_id).await?)
+                call::answer::<Cancel>(&self.cancel(&cancel).await?)
+            }
+            VerifyChain::PATH => {
+                let verify: VerifyChain = call::read(&mut request).await?;
+                // The tables exist then.
+                self.store()?;
+                let report = AuditLog::of(&self.state, verify.chain).verify(&verify)?;
+                call::answer::<VerifyChain>(&report)
             }
             _ => Response::error("no such call", 404),
         }
@@ -61,8 +77,17 @@ impl DurableObject for ExecResultStore {
 }
 
 impl ExecResultStore {
+    /// Its tables.
+    pub(crate) fn store(&self) -> Result<Store> {
+        if !self.tables_exist.get() {
+            Store::create(&self.state)?;
+            self.tables_exist.set(true);
+        }
+        Ok(Store::of(&self.state))
+    }
+
     async fn submit(&self, submit: &Submit) -> Result<Submitted> {
-        let store = Store::open(&self.state)?;
+        let store = self.store()?;
         if let Some(idempotency) = &submit.idempotency
             && let Some((exec_id, fingerprint)) = store.by_key(&idempotency.key)?
         {
@@ -85,7 +110,16 @@ impl ExecResultStore {
             .idempotency
             .as_ref()
             .map(|idempotency| (idempotency.key.as_str(), idempotency.fingerprint.as_str()));
-        store.insert(submit.user_id, submit.tier, &submit.shown, &submit.start, &job, key)?;
+        transaction::atomically(&self.state, || {
+            store.insert(submit.user_id, submit.tier, &submit.shown, &submit.start, &job, key)?;
+            AuditLog::of(&self.state, Chain::Exec(submit.user_id)).append(&Change {
+                at: entropy::now(),
+                author: &submit.author,
+                action: "exec.submitted",
+                target: &submit.start.exec_id,
+                detail: &submitted(submit),
+            })
+        })?;
         self.state.storage().set_alarm(0_i64).await?;
         let id = ExecId::parse(&submit.start.exec_id).map_err(|error| Error::RustError(error.to_string()))?;
         let row = store
@@ -94,13 +128,33 @@ impl ExecResultStore {
         Ok(Submitted::Accepted { row: Box::new(row) })
     }
 
-    async fn cancel(&self, id: &ExecId) -> Result<Option<crate::exec_store::Row>> {
-        let store = Store::open(&self.state)?;
+    async fn cancel(&self, cancel: &Cancel) -> Result<Option<crate::exec_store::Row>> {
+        let (store, id) = (self.store()?, &cancel.exec_id);
         if let Some(mut active) = store.active(id)? {
             active.job.cancel(entropy::now());
-            store.update(id, &active.job, None)?;
+            transaction::atomically(&self.state, || {
+                store.update(id, &active.job, None)?;
+                AuditLog::of(&self.state, Chain::Exec(active.user_id)).append(&Change {
+                    at: entropy::now(),
+                    author: &cancel.author,
+                    action: "exec.cancelled",
+                    target: id.as_str(),
+                    detail: &json!({}),
+                })
+            })?;
             self.state.storage().set_alarm(0_i64).await?;
         }
         store.get(id)
     }
+}
+
+/// What the audit trail keeps of a command: its text, cleaned there; of what may hold secrets, only how much there was.
+fn submitted(submit: &Submit) -> Value {
+    let start = &submit.start;
+    json!({
+        "command": submit.shown,
+        "variables": start.env.keys().collect::<Vec<_>>(),
+        "stdinBytes": start.stdin.as_ref().map_or(0, String::len),
+        "timeoutMs": start.timeout_ms,
+    })
 }

@@ -5,10 +5,13 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::StatusCode;
 use http::request::Parts;
+use molt_common::admin_key::KeyId;
 use molt_common::id::UserId;
 use molt_common::problem::Problem;
+use molt_common::signup::Address;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::marker::PhantomData;
 
 /// Longest body that is read.
 pub const LONGEST_BODY: usize = 1024 * 1024;
@@ -80,15 +83,54 @@ impl Parameters {
     }
 }
 
+/// What a list is ordered by, and with it what a cursor looks like.
+pub trait Order {
+    /// Whether a list of this order could have given the cursor.
+    fn is_cursor(text: &str) -> bool;
+}
+
+/// By user id.
+pub struct ByUser;
+
+/// By id of an admin key.
+pub struct ByKey;
+
+/// By e-mail address.
+pub struct ByEmail;
+
+impl Order for ByUser {
+    fn is_cursor(text: &str) -> bool {
+        UserId::parse(text).is_ok()
+    }
+}
+
+impl Order for ByKey {
+    fn is_cursor(text: &str) -> bool {
+        KeyId::parse(text).is_ok()
+    }
+}
+
+impl Order for ByEmail {
+    fn is_cursor(text: &str) -> bool {
+        Address::parse(text).is_some()
+    }
+}
+
 /// Where a list begins and how long it is: `?cursor=&limit=`.
-pub struct Page {
+pub struct Page<O = ByUser> {
     /// Id of the last entry of the page before; empty for the first page.
     pub cursor: String,
     /// 1 to 200; 100 when absent.
     pub limit: u32,
+    order: PhantomData<O>,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Page {
+/// A page of keys.
+pub type KeyPage = Page<ByKey>;
+/// A page of invitations.
+pub type InvitationPage = Page<ByEmail>;
+
+impl<S: Send + Sync, O: Order> FromRequestParts<S> for Page<O> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
@@ -101,9 +143,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Page {
             Some(_) => return Err(Problem::invalid("limit", "must be from 1 to 200").into()),
         };
         let cursor = query.get("cursor").cloned().unwrap_or_default();
-        if !cursor.is_empty() && UserId::parse(&cursor).is_err() {
+        if !cursor.is_empty() && !O::is_cursor(&cursor) {
             return Err(Problem::invalid("cursor", "is not one that a list gave").into());
         }
-        Ok(Self { cursor, limit })
+        Ok(Self {
+            cursor,
+            limit,
+            order: PhantomData,
+        })
     }
 }

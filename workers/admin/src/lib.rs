@@ -1,16 +1,21 @@
 //! The admin API: `/api/super/*` for operators and scripts, and the store of exec results.
 
+mod caller;
+mod control_plane;
+mod control_plane_do;
 mod exec_result_store_do;
 mod exec_store;
 mod extract;
+mod internal;
+mod permission;
 mod respond;
 mod routes;
 mod users;
 
-use molt_common::identity::{self, Identity, IdentityKeys, Kind};
+use molt_common::identity::Kind;
 use molt_common::problem::Problem;
-use molt_platform::forward::header;
-use molt_platform::{entropy, log, settings};
+use molt_platform::admitted::verified;
+use molt_platform::{entropy, log};
 use serde_json::json;
 use tower_service::Service;
 use web_sys::{Request, Response};
@@ -24,17 +29,51 @@ fn start() {
 
 /// Requests come from the router's service binding only; each carries a signed identity.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
     let url = worker::Url::parse(&request.url())?;
     let path = url.path();
     if path == "/health" {
         let body = json!({"status": "healthy", "service": "admin-api", "timestamp": entropy::now().iso()});
         return molt_platform::respond::json(200, &body);
     }
-    let identity = match verified(&request, &env, path) {
+    let kind = if path.starts_with(internal::PREFIX) {
+        Kind::Service
+    } else {
+        Kind::Admin
+    };
+    let identity = match verified(&request, &env, kind, path) {
         Ok(identity) => identity,
         Err(problem) => return molt_platform::respond::problem(&problem),
     };
+    if kind == Kind::Service {
+        return internal::answer(&request, &env, path, &identity.rid).await;
+    }
+    match caller::bootstrap_counts(&env, &identity).await {
+        Ok(true) => {}
+        Ok(false) => {
+            let problem = Problem::new(
+                403,
+                "bootstrap_off",
+                "The bootstrap secret is switched off. Use an admin key.",
+            );
+            return molt_platform::respond::problem(
+                &problem.labelled("Super admin access required").request(&identity.rid),
+            );
+        }
+        Err(error) => {
+            log::error(
+                "bootstrap_unknown",
+                json!({"requestId": identity.rid, "error": error.to_string()}),
+            );
+            let problem = Problem::new(
+                503,
+                "trust_unavailable",
+                "Whether this credential counts cannot be told just now.",
+            );
+            return molt_platform::respond::problem(&problem.retry_after(2).request(&identity.rid));
+        }
+    }
+    caller::note_use(&env, &context, &identity);
     // The runtime passes on values that HTTP does not allow; the `http` crate does not.
     let Ok(mut incoming) = HttpRequest::try_from(worker::Request::from(request)) else {
         let problem = Problem::invalid("headers", "hold a value that HTTP does not allow").request(&identity.rid);
@@ -55,15 +94,4 @@ async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response
         return Ok(answer);
     }
     Ok(worker::Response::try_from(response)?.into())
-}
-
-fn verified(request: &Request, env: &Env, path: &str) -> std::result::Result<Identity, Problem> {
-    let keys = settings::text(env, "MOLT_IDENTITY_KEYS").unwrap_or_default();
-    let token = header(request, identity::HEADER);
-    IdentityKeys::parse(&keys)
-        .and_then(|keys| keys.verify(token.as_deref(), Kind::Admin, &request.method(), path, entropy::now()))
-        .map_err(|error| {
-            log::error("identity_refused", json!({"path": path, "why": error.to_string()}));
-            Problem::new(401, "identity_required", "Calls come through the router.")
-        })
 }

@@ -1,10 +1,15 @@
 //! `/api/super`: one file per resource. The OpenAPI document is generated from the handlers.
 
+mod audit;
 mod exec;
+mod invitations;
+mod keys;
 mod state;
+mod suspension;
 mod users;
 
 use crate::extract::LONGEST_BODY;
+use crate::permission;
 use crate::respond::Failure;
 use axum::extract::DefaultBodyLimit;
 use axum::{Json, Router};
@@ -12,7 +17,7 @@ use http::{Method, Uri};
 use molt_common::problem::Problem;
 use std::cell::OnceCell;
 use utoipa::OpenApi;
-use utoipa::openapi::security::{ApiKey, ApiKeyValue, SecurityScheme};
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use worker::Env;
@@ -20,21 +25,30 @@ use worker::Env;
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Moltworker admin API", description = "For operators and scripts. Errors are application/problem+json (Problem)."),
-    modifiers(&AdminSecret),
+    modifiers(&Credentials),
     components(schemas(Problem)),
-    security(("adminSecret" = []))
+    security(("adminSecret" = []), ("adminKey" = []))
 )]
 struct Document;
 
-struct AdminSecret;
+/// How callers prove who they are.
+struct Credentials;
 
-impl utoipa::Modify for AdminSecret {
+impl utoipa::Modify for Credentials {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_with(Default::default);
         components.add_security_scheme(
             "adminSecret",
-            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-Admin-Secret"))),
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::with_description(
+                "X-Admin-Secret",
+                "An admin key (molt_…) or the bootstrap secret",
+            ))),
         );
+        let bearer = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .bearer_format("molt_<id>_<secret>")
+            .description(Some("An admin key"));
+        components.add_security_scheme("adminKey", SecurityScheme::Http(bearer.build()));
     }
 }
 
@@ -49,21 +63,31 @@ pub fn router(env: &Env) -> Router {
 }
 
 fn build(env: Env) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(users::list))
         .routes(routes!(users::lookup))
         .routes(routes!(state::of_user))
         .routes(routes!(state::dashboard))
+        .routes(routes!(suspension::suspend))
+        .routes(routes!(suspension::reinstate))
+        .routes(routes!(invitations::list, invitations::create))
+        .routes(routes!(invitations::withdraw))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::switch_bootstrap_on, keys::switch_bootstrap_off))
+        .routes(routes!(keys::read, keys::revoke))
+        .routes(routes!(audit::verify))
         .routes(routes!(exec::submit))
         .routes(routes!(exec::status, exec::cancel))
         .routes(routes!(exec::status_of_older_clients))
         .with_state(env)
         .split_for_parts();
+    permission::describe(&mut document);
     router
         .route(
             "/api/super/openapi.json",
             axum::routing::get(async move || Json(document)),
         )
+        .route_layer(axum::middleware::from_fn(permission::check))
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(DefaultBodyLimit::max(LONGEST_BODY))

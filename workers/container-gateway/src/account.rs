@@ -1,9 +1,11 @@
 //! Whether a verified user may have a sandbox, and of which size: the row in D1, created once by the sign-up policy.
 
-use molt_common::id::UserId;
+use molt_common::audit::Author;
+use molt_common::audit_call::NoteEnrolment;
+use molt_common::id::{SandboxId, UserId};
 use molt_common::signup::{self, Address, Decision, Policy, Refusal, StatedEmail};
 use molt_common::time::Millis;
-use molt_platform::{entropy, log, settings};
+use molt_platform::{call, entropy, log, settings};
 use serde::Deserialize;
 use serde_json::json;
 use std::cell::RefCell;
@@ -37,7 +39,7 @@ thread_local! {
 }
 
 /// Looks the user up; creates the row of an unknown one where sign-up is open.
-pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>) -> Result<Account> {
+pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>, request_id: &str) -> Result<Account> {
     let now = entropy::now();
     let known = KNOWN.with_borrow(|known| known.get(&user).copied());
     if let Some((at, account)) = known
@@ -45,7 +47,7 @@ pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>) -> Result<Ac
     {
         return Ok(account);
     }
-    let account = look_up(env, user, email, now).await?;
+    let account = look_up(env, user, email, now, request_id).await?;
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= MOST {
             known.clear();
@@ -55,7 +57,7 @@ pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>) -> Result<Ac
     Ok(account)
 }
 
-async fn look_up(env: &Env, user: UserId, email: StatedEmail<'_>, now: Millis) -> Result<Account> {
+async fn look_up(env: &Env, user: UserId, email: StatedEmail<'_>, now: Millis, request_id: &str) -> Result<Account> {
     let database = env.d1("PLATFORM_DB")?;
     if let Some(row) = row(&database, user)?.first::<Row>(None).await? {
         return Ok(row.into());
@@ -69,8 +71,17 @@ async fn look_up(env: &Env, user: UserId, email: StatedEmail<'_>, now: Millis) -
         now,
     };
     let taken = match signup::decide(&policy, newcomer.email) {
-        Decision::Take => newcomer.take(&database).await?,
-        Decision::TakeIfInvited(address) => newcomer.take_if_invited(&database, address).await?,
+        Decision::Take => {
+            note(env, user, request_id).await?;
+            newcomer.take(&database).await?
+        }
+        Decision::TakeIfInvited(address) => {
+            if !is_invited(&database, address).await? {
+                return Ok(Refusal::NotInvited.into());
+            }
+            note(env, user, request_id).await?;
+            newcomer.take_if_invited(&database, address).await?
+        }
         Decision::Refuse(refusal) => return Ok(refusal.into()),
     };
     match taken {
@@ -104,6 +115,27 @@ impl From<Refusal> for Account {
             text: refusal.text(),
         }
     }
+}
+
+/// Has the user's object note down, once, that he is taken; before he is, so that nobody comes without a note.
+async fn note(env: &Env, user: UserId, request_id: &str) -> Result<()> {
+    let enrolment = NoteEnrolment {
+        user,
+        author: Author {
+            actor: format!("user:{user}"),
+            request_id: request_id.to_owned(),
+        },
+    };
+    call::make(&call::sandbox(env, &SandboxId::personal(user))?, &enrolment).await
+}
+
+async fn is_invited(database: &D1Database, address: Address<'_>) -> Result<bool> {
+    let found = database
+        .prepare("SELECT 1 FROM invitations WHERE email = ?1 AND used_by IS NULL")
+        .bind_refs(&[D1Type::Text(address.as_str())])?
+        .first::<serde_json::Value>(None)
+        .await?;
+    Ok(found.is_some())
 }
 
 fn row(database: &D1Database, user: UserId) -> Result<D1PreparedStatement> {

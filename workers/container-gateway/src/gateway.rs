@@ -2,16 +2,17 @@
 
 use crate::account::{self, Account};
 use crate::boot_page;
+use molt_common::access;
 use molt_common::control::header as control_header;
 use molt_common::id::{SandboxId, UserId};
-use molt_common::identity::{self, IdentityKeys, Kind};
+use molt_common::identity::{self, Kind};
 use molt_common::path;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{GetState, TRAFFIC_HOST};
 use molt_common::signup::StatedEmail;
-use molt_common::{access, time::Millis};
+use molt_platform::admitted::verified;
 use molt_platform::forward::{Outgoing, header};
-use molt_platform::{call, entropy, log, page, respond, settings};
+use molt_platform::{call, entropy, log, page, respond};
 use serde_json::json;
 use url::Url;
 use web_sys::{Request, Response};
@@ -31,7 +32,7 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
             &json!({"status": "healthy", "service": "container-gateway", "timestamp": now.iso()}),
         );
     }
-    let identity = match verified(request, env, &url, now) {
+    let identity = match verified(request, env, Kind::User, url.path()) {
         Ok(identity) => identity,
         Err(problem) => return respond::problem(&problem),
     };
@@ -58,20 +59,6 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     }
 }
 
-fn verified(request: &Request, env: &Env, url: &Url, now: Millis) -> std::result::Result<identity::Identity, Problem> {
-    let keys = settings::text(env, "MOLT_IDENTITY_KEYS").unwrap_or_default();
-    let token = header(request, identity::HEADER);
-    IdentityKeys::parse(&keys)
-        .and_then(|keys| keys.verify(token.as_deref(), Kind::User, &request.method(), url.path(), now))
-        .map_err(|error| {
-            log::error(
-                "identity_refused",
-                json!({"path": url.path(), "why": error.to_string()}),
-            );
-            Problem::new(401, "identity_required", "Calls come through the router.")
-        })
-}
-
 async fn serve(
     request: &Request,
     env: &Env,
@@ -85,7 +72,7 @@ async fn serve(
         address: identity.email.as_deref(),
         verified: identity.email_verified,
     };
-    let tier = match account::admit(env, user, email).await? {
+    let tier = match account::admit(env, user, email, &identity.rid).await? {
         Account::Active { tier } => tier,
         Account::Refused { code, text } => {
             return if wants_page {

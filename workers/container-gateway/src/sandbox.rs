@@ -5,3 +5,4 @@ pub mod drive;
 pub mod store;
 pub mod supervisor;
 pub mod traffic;
+pub mod trail;

@@ -20,6 +20,7 @@ pub struct Sandbox {
     pub(crate) announced_at: Cell<u64>,
     /// For requests that wait here while their session ends.
     pub(crate) ended: RefCell<EndedSessions>,
+    tables_exist: Cell<bool>,
 }
 
 // Nothing in memory can be left half changed by a panic: state is read from and written to SQLite.
@@ -37,7 +38,11 @@ impl Sandbox {
 
     /// Its storage, with tables in place.
     pub(crate) fn store(&self) -> Result<Store> {
-        Store::open(&self.state)
+        if !self.tables_exist.get() {
+            Store::create(&self.state)?;
+            self.tables_exist.set(true);
+        }
+        Ok(Store::of(&self.state))
     }
 }
 
@@ -48,6 +53,7 @@ impl DurableObject for Sandbox {
             env,
             announced_at: Cell::new(0),
             ended: RefCell::default(),
+            tables_exist: Cell::new(false),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Calls to the store, both ends in this worker.
 
 use super::Row;
+use molt_common::audit::Author;
 use molt_common::control::ExecStart;
 use molt_common::id::{ExecId, UserId};
 use molt_common::object_call::Call;
@@ -28,6 +29,8 @@ pub struct Submit {
     pub start: ExecStart,
     /// Key, if the caller gave one.
     pub idempotency: Option<Idempotency>,
+    /// Who submits it.
+    pub author: Author,
 }
 
 /// Answer to [`Submit`].
@@ -64,6 +67,8 @@ impl Call for Get {
 pub struct Cancel {
     /// Its id.
     pub exec_id: ExecId,
+    /// Who cancels it.
+    pub author: Author,
 }
 
 impl Call for Cancel {

@@ -4,9 +4,12 @@ use super::store::{Active, Store};
 use crate::exec_result_store_do::ExecResultStore;
 use futures_util::future::{Either, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use molt_common::audit::Chain;
 use molt_common::id::{ExecId, SandboxId};
 use molt_common::sandbox_call::{CancelExec, ExecAnswer, ReadExec, StartExec, Wake};
+use molt_common::time::Millis;
 use molt_lifecycle::exec::Next;
+use molt_platform::audit_log::AuditLog;
 use molt_platform::{call, entropy, log};
 use serde_json::json;
 use std::collections::HashSet;
@@ -22,10 +25,12 @@ const LOOK: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(250);
 /// One read waits this long for an end.
 const WAIT_MS: u64 = 4_000;
+/// A copy of the audit trail that failed is tried again after this long.
+const COPY_PAUSE_MS: u64 = 5_000;
 
 /// One alarm step.
 pub async fn run(object: &ExecResultStore) -> Result<()> {
-    let store = Store::open(&object.state)?;
+    let store = object.store()?;
     let until = entropy::now().plus(STEP_MS);
     let mut under_way: FuturesUnordered<LocalBoxFuture<'_, ExecId>> = FuturesUnordered::new();
     let mut ids: HashSet<String> = HashSet::new();
@@ -52,12 +57,33 @@ pub async fn run(object: &ExecResultStore) -> Result<()> {
     } else {
         Some(now)
     };
-    if let Some(at) = next {
+    let again = copy_audit(object, &store).await;
+    if let Some(at) = [next, again].into_iter().flatten().min() {
         object
             .state
             .storage()
             .set_alarm(i64::try_from(at.since(now)).unwrap_or(i64::MAX))
             .await?;
+    }
+    Ok(())
+}
+
+/// Copies what the audit trail has and D1 has not. Answers when to try again, if it must be.
+async fn copy_audit(object: &ExecResultStore, store: &Store) -> Option<Millis> {
+    match copy_audit_now(object, store).await {
+        Ok(()) => None,
+        Err(error) => {
+            log::error("audit_not_copied", json!({"error": error.to_string()}));
+            Some(entropy::now().plus(COPY_PAUSE_MS))
+        }
+    }
+}
+
+async fn copy_audit_now(object: &ExecResultStore, store: &Store) -> Result<()> {
+    let Some(user) = store.user()? else { return Ok(()) };
+    let log = AuditLog::of(&object.state, Chain::Exec(user));
+    if log.is_behind()? {
+        log.copy(&object.env.d1("PLATFORM_DB")?).await?;
     }
     Ok(())
 }
@@ -72,7 +98,7 @@ async fn advance(state: &State, env: &Env, id: ExecId) -> ExecId {
 }
 
 async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
-    let store = Store::open(state)?;
+    let store = Store::of(state);
     let Some(active) = store.active(id)? else { return Ok(()) };
     let sandbox = call::sandbox(env, &SandboxId::personal(active.user_id))?;
     let asked = ask(&sandbox, &active).await;

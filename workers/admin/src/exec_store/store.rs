@@ -5,6 +5,7 @@ use molt_common::control::{ExecReport, ExecStart};
 use molt_common::id::{ExecId, UserId};
 use molt_common::time::Millis;
 use molt_lifecycle::exec::ExecJob;
+use molt_platform::audit_log;
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
@@ -78,11 +79,25 @@ fn id_error(error: molt_common::id::IdError) -> Error {
 }
 
 impl Store {
-    /// Opens them; the tables exist afterwards.
-    pub fn open(state: &State) -> Result<Self> {
+    /// Makes the tables; once in the object's life is enough.
+    pub fn create(state: &State) -> Result<()> {
         let sql = state.storage().sql();
         sql.exec(SCHEMA, None)?;
-        Ok(Self { sql })
+        sql.exec(audit_log::SCHEMA, None)?;
+        Ok(())
+    }
+
+    /// The tables, which exist.
+    pub fn of(state: &State) -> Self {
+        Self {
+            sql: state.storage().sql(),
+        }
+    }
+
+    /// Whose commands these are; `None` before the first. An object has one user's.
+    pub fn user(&self) -> Result<Option<UserId>> {
+        let row = self.rows("1 = 1 LIMIT 1", vec![])?.into_iter().next();
+        row.map(|row| UserId::parse(&row.user_id).map_err(id_error)).transpose()
     }
 
     fn rows(&self, condition: &str, values: Vec<SqlStorageValue>) -> Result<Vec<ExecRow>> {

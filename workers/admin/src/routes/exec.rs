@@ -1,5 +1,6 @@
 //! Commands in a user's sandbox: accepted at once, driven by the store's alarm, read by id.
 
+use crate::caller::Caller;
 use crate::exec_store::calls::{Cancel, Get, Idempotency, Submit, Submitted};
 use crate::exec_store::{Row, stub};
 use crate::extract::{JsonBody, Parameters};
@@ -28,6 +29,7 @@ const LONGEST_KEY: usize = 255;
 #[worker::send]
 pub async fn submit(
     State(env): State<Env>,
+    caller: Caller,
     parameters: Parameters,
     headers: HeaderMap,
     JsonBody(request): JsonBody<ExecRequest>,
@@ -44,6 +46,7 @@ pub async fn submit(
         shown: request.shown(),
         start,
         idempotency,
+        author: caller.author(),
     };
     match call::make(&stub(&env, user_id)?, &submit).await? {
         Submitted::Accepted { row } => Ok((StatusCode::ACCEPTED, Json(accepted(*row, now.iso())))),
@@ -119,12 +122,17 @@ pub async fn status_of_older_clients(
     params(("id" = String, Path, format = "uuid"), ("execId" = String, Path)),
     responses((status = 202, body = ExecStatus), (status = 400, body = Problem), (status = 404, body = Problem)))]
 #[worker::send]
-pub async fn cancel(State(env): State<Env>, parameters: Parameters) -> Result<(StatusCode, Json<ExecStatus>), Failure> {
+pub async fn cancel(
+    State(env): State<Env>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<(StatusCode, Json<ExecStatus>), Failure> {
     let (user_id, exec_id) = ids(&parameters)?;
     let row = call::make(
         &stub(&env, user_id)?,
         &Cancel {
             exec_id: exec_id.clone(),
+            author: caller.author(),
         },
     )
     .await?;

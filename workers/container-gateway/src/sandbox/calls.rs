@@ -2,7 +2,9 @@
 
 use super::drive;
 use super::supervisor::{ExecReply, Supervisor};
+use super::trail;
 use crate::sandbox_do::Sandbox;
+use molt_common::audit_call::{NoteEnrolment, VerifyChain};
 use molt_common::control;
 use molt_common::object_call::Call;
 use molt_common::sandbox_call::{
@@ -23,6 +25,14 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
         Wake::PATH => {
             let wake: Wake = call::read(&mut request).await?;
             call::answer::<Wake>(&need(object, wake.owner, wake.tier).await?)
+        }
+        NoteEnrolment::PATH => {
+            trail::note_enrolment(object, &call::read(&mut request).await?).await?;
+            call::answer::<NoteEnrolment>(&())
+        }
+        VerifyChain::PATH => {
+            let verify: VerifyChain = call::read(&mut request).await?;
+            call::answer::<VerifyChain>(&trail::verify(object, &verify)?)
         }
         EndSessions::PATH => {
             let wanted: EndSessions = call::read(&mut request).await?;

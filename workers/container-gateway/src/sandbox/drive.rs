@@ -1,6 +1,7 @@
 //! The alarm: performs what the state machine decides. It alone starts, asks, stops and removes the container, one step after another.
 
 use super::supervisor::Supervisor;
+use super::trail;
 use crate::sandbox_do::Sandbox;
 use molt_common::control::env as variable;
 use molt_common::id::hex;
@@ -8,7 +9,7 @@ use molt_common::sandbox_call::Phase;
 use molt_common::time::Millis;
 use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Sandbox as Machine, Stage};
 use molt_platform::container::StartOptions;
-use molt_platform::{entropy, log, object, settings};
+use molt_platform::{entropy, log, object, settings, transaction};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,9 +41,10 @@ pub async fn run(object: &Sandbox) -> Result<()> {
         Delay::from(POLL).await;
     }
     let redeliver = deliver(object).await?;
+    let recopy = trail::copy(object).await;
     let now = entropy::now();
     let next = object.store()?.load()?.next_alarm(now);
-    if let Some(at) = [next, redeliver].into_iter().flatten().min() {
+    if let Some(at) = [next, redeliver, recopy].into_iter().flatten().min() {
         let wait = i64::try_from(at.since(now)).unwrap_or(i64::MAX);
         object.state.storage().set_alarm(wait).await?;
     }
@@ -64,7 +66,13 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     }
     // Most requests change nothing, and a write would hold their answer until it is on disk.
     if announce || machine != before {
-        store.save(&machine, announce)?;
+        transaction::atomically(&object.state, || {
+            store.save(&machine, announce)?;
+            match (before.owner, machine.owner) {
+                (None, Some(owner)) => trail::note_owner(object, owner, now),
+                _ => Ok(()),
+            }
+        })?;
     }
     if machine.stage != before.stage {
         log::info(

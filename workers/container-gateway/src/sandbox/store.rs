@@ -1,12 +1,15 @@
 //! What a sandbox's object keeps in SQLite: the state machine's state, the token of the current start, and the outbox.
 
+use molt_common::id::UserId;
 use molt_common::sandbox_call::SandboxView;
 use molt_lifecycle::sandbox::Sandbox;
+use molt_platform::audit_log;
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, State};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS sandbox (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, control_token TEXT NOT NULL DEFAULT '');
+CREATE TABLE IF NOT EXISTS audited (id INTEGER PRIMARY KEY CHECK (id = 1), user TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL);
 ";
 
@@ -30,17 +33,50 @@ struct StateRow {
 }
 
 #[derive(Deserialize)]
+struct AuditedRow {
+    user: String,
+}
+
+#[derive(Deserialize)]
 struct OutboxRow {
     sequence: f64,
     view: String,
 }
 
 impl Store {
-    /// Opens them; the tables exist afterwards.
-    pub fn open(state: &State) -> Result<Self> {
+    /// Makes the tables; once in the object's life is enough.
+    pub fn create(state: &State) -> Result<()> {
         let sql = state.storage().sql();
         sql.exec(SCHEMA, None)?;
-        Ok(Self { sql })
+        sql.exec(audit_log::SCHEMA, None)?;
+        Ok(())
+    }
+
+    /// The tables, which exist.
+    pub fn of(state: &State) -> Self {
+        Self {
+            sql: state.storage().sql(),
+        }
+    }
+
+    /// Whose audit chain the object keeps; `None` while nothing was noted.
+    pub fn audited(&self) -> Result<Option<UserId>> {
+        let rows: Vec<AuditedRow> = self
+            .sql
+            .exec("SELECT user FROM audited WHERE id = 1", None)?
+            .to_array()?;
+        let user = rows.first().map(|row| UserId::parse(&row.user));
+        user.transpose()
+            .map_err(|error| Error::RustError(format!("stored user: {error}")))
+    }
+
+    /// Keeps whose chain it is.
+    pub fn set_audited(&self, user: UserId) -> Result<()> {
+        self.sql.exec(
+            "INSERT INTO audited (id, user) VALUES (1, ?) ON CONFLICT (id) DO NOTHING",
+            vec![user.to_string().into()],
+        )?;
+        Ok(())
     }
 
     fn row(&self) -> Result<Option<StateRow>> {

@@ -116,7 +116,7 @@ fn refused(reason: SessionEnd, wants_page: bool, rid: &str) -> Result<Response> 
     let problem = Problem::from(reason);
     match reason {
         _ if !wants_page => respond::problem(&problem.request(rid)),
-        SessionEnd::Suspended => respond::page(problem.status, &boot_page::notice("No access", &problem.detail), &[]),
+        SessionEnd::Suspended => page::answer(problem.status, &boot_page::no_access(&problem.detail, None, rid), &[]),
         SessionEnd::Expired | SessionEnd::SignedOut => {
             respond::with(302, &[("location", "/login"), ("cache-control", "no-store")], None)
         }

@@ -1,0 +1,138 @@
+//! The `ControlPlane` Durable Object: the truth about admin keys, ended sessions, suspended users and invitations.
+
+use crate::control_plane::calls::{
+    EndOneSession, KeepKey, KeyPage, ListKeys, NoteUse, Outcome, ReadBootstrap, ReadKey, ReadTrust, RevokeKey,
+    SetInvitation, SetSuspension, SwitchBootstrap,
+};
+use crate::control_plane::deliver;
+use crate::control_plane::store::{Store, Task};
+use molt_common::audit_call::VerifyChain;
+use molt_common::object_call::Call;
+use molt_platform::{call, entropy, log};
+use serde_json::json;
+use std::cell::Cell;
+use std::panic::RefUnwindSafe;
+use worker::{DurableObject, Env, Request, Response, Result, State};
+use worker_macros::durable_object;
+
+/// There is one. Everything is in SQLite; memory holds nothing.
+#[durable_object]
+pub struct ControlPlane {
+    pub(crate) state: State,
+    pub(crate) env: Env,
+    tables_exist: Cell<bool>,
+}
+
+// Nothing in memory can be left half changed by a panic.
+impl RefUnwindSafe for ControlPlane {}
+
+impl ControlPlane {
+    /// Its tables.
+    pub(crate) fn store(&self) -> Result<Store<'_>> {
+        if !self.tables_exist.get() {
+            Store::create(&self.state)?;
+            self.tables_exist.set(true);
+        }
+        Ok(Store::of(&self.state))
+    }
+
+    /// Has the alarm carry on what was committed.
+    async fn carry_on(&self) -> Result<()> {
+        self.state.storage().set_alarm(0_i64).await
+    }
+
+    /// Copies to D1 now, so that the caller reads what he wrote; the alarm does what this could not.
+    async fn copied(&self, store: &Store<'_>, changed: bool) -> Result<Outcome> {
+        if !changed {
+            return Ok(Outcome { changed, copied: true });
+        }
+        self.carry_on().await?;
+        let copied = deliver::perform(self, store, Task::is_copy).await?;
+        Ok(Outcome { changed, copied })
+    }
+}
+
+impl DurableObject for ControlPlane {
+    fn new(state: State, env: Env) -> Self {
+        Self {
+            state,
+            env,
+            tables_exist: Cell::new(false),
+        }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let store = self.store()?;
+        let now = entropy::now();
+        match request.path().as_str() {
+            ReadTrust::PATH => {
+                let read: ReadTrust = call::read(&mut request).await?;
+                let news = read.known != Some(store.version()?);
+                let snapshot = if news { Some(store.snapshot(now)?) } else { None };
+                call::answer::<ReadTrust>(&snapshot)
+            }
+            EndOneSession::PATH => {
+                let end: EndOneSession = call::read(&mut request).await?;
+                store.end_session(&end.ended, now)?;
+                self.carry_on().await?;
+                call::answer::<EndOneSession>(&store.snapshot(now)?)
+            }
+            KeepKey::PATH => {
+                let kept = store.keep_key(&call::read(&mut request).await?, now)?;
+                self.carry_on().await?;
+                call::answer::<KeepKey>(&kept)
+            }
+            ListKeys::PATH => {
+                let list: ListKeys = call::read(&mut request).await?;
+                call::answer::<ListKeys>(&KeyPage {
+                    keys: store.keys(&list.after, list.limit)?,
+                    bootstrap_off: store.bootstrap_off()?,
+                })
+            }
+            ReadKey::PATH => {
+                let read: ReadKey = call::read(&mut request).await?;
+                call::answer::<ReadKey>(&store.key(&read.id)?)
+            }
+            RevokeKey::PATH => {
+                let revoke: RevokeKey = call::read(&mut request).await?;
+                let revoked = store.revoke(&revoke.id, &revoke.author)?;
+                self.carry_on().await?;
+                call::answer::<RevokeKey>(&revoked)
+            }
+            NoteUse::PATH => {
+                let used: NoteUse = call::read(&mut request).await?;
+                store.note_use(&used.id, now)?;
+                call::answer::<NoteUse>(&())
+            }
+            SwitchBootstrap::PATH => {
+                let switch: SwitchBootstrap = call::read(&mut request).await?;
+                let switched = store.switch_bootstrap(switch.off, &switch.author, now)?;
+                self.carry_on().await?;
+                call::answer::<SwitchBootstrap>(&switched)
+            }
+            ReadBootstrap::PATH => call::answer::<ReadBootstrap>(&store.bootstrap_off()?),
+            SetSuspension::PATH => {
+                let changed = store.set_suspension(&call::read(&mut request).await?)?;
+                call::answer::<SetSuspension>(&self.copied(&store, changed).await?)
+            }
+            SetInvitation::PATH => {
+                let changed = store.set_invitation(&call::read(&mut request).await?)?;
+                call::answer::<SetInvitation>(&self.copied(&store, changed).await?)
+            }
+            VerifyChain::PATH => {
+                let verify: VerifyChain = call::read(&mut request).await?;
+                call::answer::<VerifyChain>(&store.audit().verify(&verify)?)
+            }
+            _ => Response::error("no such call", 404),
+        }
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        if let Err(error) = deliver::run(self).await {
+            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
+            log::error("control_alarm_failed", json!({"error": error.to_string()}));
+            self.state.storage().set_alarm(1_000_i64).await?;
+        }
+        Response::empty()
+    }
+}
