@@ -2,6 +2,7 @@
 //!
 //! Everything here panics with a sentence when the platform does not do what every caller may rely on; the tests themselves assert the rest.
 
+pub mod attacks;
 pub mod call;
 pub mod corpus;
 pub mod database;
@@ -17,6 +18,7 @@ pub mod provider_login;
 pub mod raw;
 pub mod ready;
 pub mod reply;
+pub mod rotation;
 pub mod sandbox;
 pub mod secrets;
 pub mod socket;

@@ -2,6 +2,7 @@
 
 mod admin_access;
 mod answers;
+mod attacks;
 mod bad_input;
 mod exec;
 mod exec_limits;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
             health_says_that_the_router_is_well, status_names_the_flags, every_answer_has_an_id_of_ours_and_its_backend,
             a_socket_answer_has_them_too,
         }
+        attacks { every_attack_is_held }
         sign_in {
             without_a_token_a_program_gets_401, without_a_token_a_browser_goes_to_the_login,
             bad_tokens_are_all_refused_alike, cookie_and_bearer_both_open, a_bearer_token_wins_over_the_cookie,

@@ -2,6 +2,7 @@
 
 mod kill;
 mod restart;
+mod rotation;
 
 use e2e_tests::harness::Group;
 use e2e_tests::trials;
@@ -11,6 +12,7 @@ fn main() -> ExitCode {
     let group = Group::new("restart", &[]);
     let trials = trials! { group, alone;
         restart { what_was_done_is_still_there_after_a_restart, a_stop_leaves_no_process, a_second_stack_on_one_state_is_refused }
+        rotation { every_key_is_replaced_without_a_failed_request }
         kill { a_killed_supervisor_leaves_no_process_and_no_untruth, a_killed_runtime_comes_back }
     };
     group.run(2, trials)
