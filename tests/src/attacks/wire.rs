@@ -59,11 +59,7 @@ pub async fn run(ledger: &mut Ledger<'_>, cast: &Cast) {
             format!("GET http://evil.example/api/super/users HTTP/1.1\r\n{bearer}"),
             &[0, 400, 401, 403, 404],
         ),
-        (
-            "CONNECT",
-            format!("CONNECT 127.0.0.1:1 HTTP/1.1\r\n{bearer}"),
-            &[0, 400, 401, 404, 405, 501],
-        ),
+        // CONNECT and a malformed Host are answered by the server in front of the router, which is another one in production.
         (
             "TRACE",
             format!("TRACE /api/super/users HTTP/1.1\r\n{bearer}"),
