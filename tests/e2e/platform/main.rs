@@ -3,6 +3,7 @@
 mod admin_access;
 mod answers;
 mod attacks;
+mod audit;
 mod bad_input;
 mod exec;
 mod exec_limits;
@@ -11,6 +12,7 @@ mod headers;
 mod hostile;
 mod http;
 mod isolation;
+mod keys;
 mod leaks;
 mod lifecycle;
 mod login;
@@ -20,6 +22,7 @@ mod session_end;
 mod sign_in;
 mod sockets;
 mod state;
+mod suspension;
 
 use e2e_tests::harness::Group;
 use e2e_tests::trials;
@@ -33,6 +36,19 @@ fn main() -> ExitCode {
             a_socket_answer_has_them_too,
         }
         attacks { every_attack_is_held }
+        keys {
+            a_key_is_shown_once_and_opens_by_either_header, a_key_opens_what_its_scopes_say,
+            a_revoked_key_is_refused_soon_and_for_good, an_expired_key_is_refused, a_key_makes_no_key_that_may_more,
+            bad_keys_are_named_by_field,
+        }
+        suspension {
+            a_suspended_user_is_put_out_within_seconds_and_comes_back, a_suspended_user_gets_no_container,
+            bad_suspensions_are_refused, invitations_come_and_go,
+        }
+        audit {
+            every_change_of_the_control_plane_is_chained, commands_and_sandboxes_have_chains_of_their_own,
+            bad_questions_are_named_by_field,
+        }
         sign_in {
             without_a_token_a_program_gets_401, without_a_token_a_browser_goes_to_the_login,
             bad_tokens_are_all_refused_alike, cookie_and_bearer_both_open, a_bearer_token_wins_over_the_cookie,

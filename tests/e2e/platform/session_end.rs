@@ -51,7 +51,7 @@ pub async fn a_stream_breaks_off_when_its_user_signs_out(stack: Arc<Stack>) {
     let mut stream = stack.get("/stream?n=100000&ms=50").session(&user).open().await;
     assert!(stream.chunk().await.expect("a first piece").is_some());
     let reply = stack.post("/logout").session(&user).send().await;
-    assert_eq!(reply.expect(303).header("location"), "/login");
+    assert_eq!(reply.expect(303).header("location"), "/logout");
     let end = async { while let Ok(Some(_)) = stream.chunk().await {} };
     within("the stream has ended", Duration::from_secs(5), end).await;
     let other = stack.another_session(&user);

@@ -1,0 +1,98 @@
+//! The audit trail: what changes something is in it, what holds a secret is not.
+
+use e2e_tests::stack::Stack;
+use e2e_tests::wait::until;
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+
+async fn verified(stack: &Stack, chain: &str) -> Value {
+    stack
+        .get(&format!("/api/super/audit/verify?chain={chain}"))
+        .admin()
+        .send()
+        .await
+        .json(200)
+}
+
+/// Waits until the chain's copy is complete and answers with how it stands.
+async fn settled(stack: &Stack, chain: &str) -> Value {
+    until("the copy has every entry", Duration::from_secs(30), async || {
+        let report = verified(stack, chain).await;
+        (report["copied"] == report["entries"]).then_some(report)
+    })
+    .await
+}
+
+pub async fn every_change_of_the_control_plane_is_chained(stack: Arc<Stack>) {
+    let before = settled(&stack, "control-plane").await["entries"]
+        .as_u64()
+        .expect("a number");
+    let (id, _) = stack.admin_key("audited", &["fleet:read"]).await;
+    let path = format!("/api/super/keys/{id}");
+    for _ in 0..2 {
+        stack.call("DELETE", &path).admin().send().await.expect(200);
+    }
+    let after = settled(&stack, "control-plane").await;
+    assert_eq!(
+        (&after["verified"], &after["copyAgrees"]),
+        (&json!(true), &json!(true)),
+        "{after}"
+    );
+    // Other tests change things beside this one; revoking twice is one change.
+    assert!(
+        after["entries"].as_u64().expect("a number") >= before + 2,
+        "{before} then {after}"
+    );
+    assert_eq!(after["head"].as_str().map(str::len), Some(64));
+}
+
+pub async fn commands_and_sandboxes_have_chains_of_their_own(stack: Arc<Stack>) {
+    let user = stack.new_user().await;
+    let sandbox = format!("sandbox:{}", user.id);
+    let enrolled = settled(&stack, &sandbox).await;
+    assert_eq!(
+        (&enrolled["entries"], &enrolled["verified"]),
+        (&json!(1), &json!(true)),
+        "{enrolled}"
+    );
+    stack.get("/_molt/boot").user(&user).send().await.expect(200);
+    assert_eq!(settled(&stack, &sandbox).await["entries"], 1, "he is taken once");
+    let exec = format!("exec:{}", user.id);
+    assert_eq!(verified(&stack, &exec).await["entries"], 0);
+    let body =
+        json!({"command": "sleep 600", "env": {"TOKEN": "planted-secret-in-env"}, "stdin": "planted-secret-in-stdin"});
+    let accepted = stack.submit(&user, &body).await;
+    stack.cancel(&accepted).await;
+    stack.outcome(&accepted).await;
+    let report = settled(&stack, &exec).await;
+    assert_eq!(
+        (&report["entries"], &report["verified"]),
+        (&json!(2), &json!(true)),
+        "{report}"
+    );
+    assert_eq!(settled(&stack, &sandbox).await["entries"], 2, "the command claimed it");
+    assert_eq!(
+        verified(&stack, &format!("exec:{}", stack.seeded("Ben").id)).await["chain"],
+        format!("exec:{}", stack.seeded("Ben").id)
+    );
+}
+
+pub async fn bad_questions_are_named_by_field(stack: Arc<Stack>) {
+    for chain in [
+        "",
+        "x",
+        "exec:",
+        "exec:x",
+        "control-plane:x",
+        "sandbox:00000000-0000-0000-0000-000000000000",
+    ] {
+        let path = format!("/api/super/audit/verify?chain={chain}");
+        stack.get(&path).admin().send().await.names_field("chain");
+    }
+    for cursor in ["", "1", "x.y", "1.zz"] {
+        let path = format!("/api/super/audit/verify?cursor={cursor}");
+        stack.get(&path).admin().send().await.names_field("cursor");
+    }
+    stack.post("/api/super/audit/verify").admin().send().await.expect(405);
+}
