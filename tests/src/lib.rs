@@ -23,4 +23,5 @@ pub mod sandbox;
 pub mod secrets;
 pub mod socket;
 pub mod stack;
+pub mod trust;
 pub mod wait;

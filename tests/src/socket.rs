@@ -189,13 +189,6 @@ impl Socket {
         }
     }
 
-    /// Whether it is still open: text comes back.
-    pub async fn is_open(&mut self) -> bool {
-        let sent = self.stream.send(Message::text("still open?")).await;
-        sent.is_ok()
-            && matches!(self.stream.next().await, Some(Ok(Message::Text(text))) if text.as_str() == "still open?")
-    }
-
     /// Closes from this side and waits for the answer.
     ///
     /// # Panics

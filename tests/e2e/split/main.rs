@@ -2,6 +2,7 @@
 
 mod direct_calls;
 mod routers;
+mod trust;
 
 use e2e_tests::harness::Group;
 use e2e_tests::trials;
@@ -11,6 +12,11 @@ fn main() -> ExitCode {
     let group = Group::new("split", &["--split", "--routers", "2"]);
     let trials = trials! { group, shared;
         direct_calls { a_backend_accepts_only_the_routers_identity_for_this_call }
+        trust {
+            a_key_opens_at_once_and_a_revoked_one_soon_nowhere, signing_out_closes_the_sockets_of_that_session_everywhere,
+            a_suspended_user_is_shut_out_everywhere, nothing_is_started_for_a_suspended_user,
+            without_the_admin_worker_users_go_on_and_keys_for_a_while,
+        }
         routers { both_routers_reach_the_same_sandbox, a_router_that_dies_takes_no_other_along }
     };
     // One kills what the other uses.
