@@ -19,6 +19,8 @@ const RECONNECT_MS = 40_000;
 const TEST_MS = 180_000;
 
 const COOKIE = 'sb-access-token';
+/** What the agent's page shows as long as it has no socket: it knows none of our close codes and goes on trying. */
+const RECONNECTING = /Gateway is reconnecting/;
 
 describe('a session that ends under an open page', () => {
   let stack, browser, ada;
@@ -47,6 +49,8 @@ describe('a session that ends under an open page', () => {
     });
   }
 
+  const shown = (locator) => locator.waitFor({ state: 'visible', timeout: RECONNECT_MS });
+  const hidden = (locator) => locator.waitFor({ state: 'hidden', timeout: PAGE_MS });
   /** Has the browser hold this token as its session. */
   const hold = (context, token) => context.addCookies([{ name: COOKIE, value: token, url: stack.url, httpOnly: true, sameSite: 'Lax' }]);
   /** How the sockets of a page were closed, in order: `{code, reason, at}`. */
@@ -85,14 +89,51 @@ describe('a session that ends under an open page', () => {
     });
     assert.equal(code, 4401, reason);
     assert.ok(at >= end * 1000 && at < end * 1000 + CLOSED_MS, `${at - end * 1000} ms after the token's end`);
-    const retried = await until('the page tries again', RECONNECT_MS, async () => (await closes(ada.page))[1]);
-    console.log(`then ${retried.code} ${JSON.stringify(retried.reason)} after ${retried.at - at} ms`);
+    // It tries again by itself and is refused, however often.
+    await until('the page has tried again', RECONNECT_MS, async () => (await closes(ada.page)).length > 2);
+    assert.equal(ada.watch.admitted.length, 1);
+    await shown(ada.page.getByText(RECONNECTING).first());
     await browser.keep(ada.page, 'expired');
-    console.log('expired:', JSON.stringify((await ada.page.locator('body').innerText()).slice(0, 1500)));
     await hold(ada.context, tokenLike(stack, person.token, { endsInS: 3600, session }));
-    const begun = Date.now();
     await until('the agent admitted the page again', RECONNECT_MS, () => ada.watch.admitted.length > 1);
-    console.log(`resumed ${Date.now() - begun} ms after the renewal`);
-    await browser.keep(ada.page, 'resumed');
+    await hidden(ada.page.getByText(RECONNECTING).first());
+  });
+
+  scene('signing out in one tab ends the other, which a reload leads to the sign-in page', async () => {
+    const before = (await closes(ada.page)).length;
+    const { page } = await browser.tab(ada.context);
+    await page.goto(`${stack.url}/logout`, { timeout: PAGE_MS });
+    await page.getByRole('button', { name: 'Sign out' }).click({ timeout: PAGE_MS });
+    const { code, reason } = await until('the socket was closed', CLOSED_MS, async () => (await closes(ada.page))[before]);
+    assert.equal(code, 4402, reason);
+    await page.waitForURL(`${stack.url}/login`, { timeout: PAGE_MS });
+    await until('the page has tried again', RECONNECT_MS, async () => (await closes(ada.page)).length > before + 1);
+    assert.equal(ada.watch.admitted.length, 2, 'nobody was let in again');
+    await shown(ada.page.getByText(RECONNECTING).first());
+    await browser.keep(ada.page, 'signed-out');
+    await ada.page.reload({ timeout: PAGE_MS });
+    assert.equal(new URL(ada.page.url()).pathname, '/login');
+    await ada.context.close();
+  });
+
+  scene('a suspended person is told so', async () => {
+    const person = stack.person('Ada');
+    const { page, context } = await open(person, person.token);
+    const response = await fetch(`${stack.url}/api/super/users/${person.id}/suspend`, {
+      method: 'POST',
+      headers: { 'x-admin-secret': stack.adminSecret, 'content-type': 'application/json' },
+      body: '{}',
+    });
+    assert.ok(response.ok, `${response.status} ${await response.text()}`);
+    const { code, reason } = await until('the socket was closed', CLOSED_MS, async () => (await closes(page))[0]);
+    assert.equal(code, 4403, reason);
+    await shown(page.getByText(RECONNECTING).first());
+    await page.reload({ timeout: PAGE_MS });
+    await shown(page.getByRole('heading', { name: 'No access' }));
+    await shown(page.getByText('suspended'));
+    await browser.keep(page, 'suspended');
+    await page.getByRole('link', { name: 'Sign out' }).click({ timeout: PAGE_MS });
+    await shown(page.getByRole('heading', { name: 'Sign out' }));
+    await context.close();
   });
 });
