@@ -52,10 +52,12 @@ export NODE_USE_SYSTEM_CA=1
 MOLT_CARGO_TOOLS=$MOLT_CACHE/tools/cargo
 MOLT_WORKER_BUILD=$MOLT_CARGO_TOOLS/bin/worker-build
 MOLT_CARGO_DENY=$MOLT_CARGO_TOOLS/bin/cargo-deny
+MOLT_CARGO_FUZZ=$MOLT_CARGO_TOOLS/bin/cargo-fuzz
+MOLT_CARGO_SBOM=$MOLT_CARGO_TOOLS/bin/cargo-sbom
 WASM_BINDGEN_BIN=$MOLT_CARGO_TOOLS/bin/wasm-bindgen
 WASM_OPT_BIN=$MOLT_NODE_MODULES/binaryen/bin/wasm-opt
 ESBUILD_BIN=$MOLT_NODE_MODULES/@esbuild/linux-$MOLT_NPM_ARCH/bin/esbuild
-export MOLT_CARGO_TOOLS MOLT_WORKER_BUILD MOLT_CARGO_DENY WASM_BINDGEN_BIN WASM_OPT_BIN ESBUILD_BIN
+export MOLT_CARGO_TOOLS MOLT_WORKER_BUILD MOLT_CARGO_DENY MOLT_CARGO_FUZZ MOLT_CARGO_SBOM WASM_BINDGEN_BIN WASM_OPT_BIN ESBUILD_BIN
 
 # Build output outside the clone: a second clone compiles nothing twice. The finished native tools are copied to MOLT_BIN, because
 # two clones share the target folder and must not swap each other's programs.

@@ -2,6 +2,8 @@
 
 WORKER_BUILD_VERSION=0.8.7
 CARGO_DENY_VERSION=0.20.2
+CARGO_FUZZ_VERSION=0.13.2
+CARGO_SBOM_VERSION=0.10.0
 
 # The version that rust-toolchain.toml asks for.
 pinned_rust_version() { sed -n 's/^channel *= *"\(.*\)"/\1/p' "$MOLT_ROOT/rust-toolchain.toml"; }

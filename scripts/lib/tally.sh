@@ -96,6 +96,11 @@ parse_node_test() {
     END { print p + 0, f + 0, s + 0 }' "$1"
 }
 
+# The closing line of another of our scripts.
+parse_closing_line() {
+  awk '/^[0-9]+ passed, [0-9]+ failed/ { p = $1; f = $3; s = $5 } END { print p + 0, f + 0, s + 0 }' "$1"
+}
+
 # How many tests each program of a cargo test run held, for a reader who wonders where the sum comes from.
 list_cargo_programs() {
   awk '/^ +Running / { n = $0; sub(/.*\(/, "", n); sub(/\).*/, "", n); sub(/.*\//, "", n); sub(/-[0-9a-f]+$/, "", n) }

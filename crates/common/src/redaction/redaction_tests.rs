@@ -131,7 +131,7 @@ fn ordinary_lines_and_ids_of_ours_stay_as_they_are() {
         "user 6f1c2a3e-1111-4222-8333-444455556666 connected",
         "open /home/agent/.openclaw/agents/main/sessions/index.json",
         "2026-11-21T02:23:20.973+00:00 [gateway] ready",
-        "req_0123456789abcdef0123456789abcdef exec_1800000000000_0123456789abcdef01234567",
+        "req_0123456789abcdef0123456789abcdef exec_1800000000000_0123456789abcdef01234567 s0123456789abcdef0123456789abcdef",
         r#"{"sandbox":"sbx_0123456789abcdef0123456789abcdef","code":"ambiguous_path","exit code":1}"#,
         "exit code: 137, input_tokens=1532",
         "Bearer authentication is required; send a user token as Authorization.",

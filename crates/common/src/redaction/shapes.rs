@@ -158,7 +158,7 @@ pub(super) fn is_opaque(run: &[u8]) -> bool {
     long || mixed
 }
 
-/// Request ids, exec ids, sandbox ids and UUIDs.
+/// Request ids, exec ids, sandbox ids, references of sessions (`trust::SessionRef`) and UUIDs.
 fn is_own_id(run: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(run) else {
         return false;
@@ -171,6 +171,9 @@ fn is_own_id(run: &[u8]) -> bool {
     }
     if let Some((at, random)) = text.strip_prefix("exec_").and_then(|rest| rest.split_once('_')) {
         return at.len() <= 15 && at.bytes().all(|byte| byte.is_ascii_digit()) && hex(random, 24);
+    }
+    if text.strip_prefix(['s', 't']).is_some_and(|rest| hex(rest, 32)) {
+        return true;
     }
     let uuid = |text: &str| {
         text.len() == 36

@@ -2,7 +2,7 @@
 
 mod auth;
 mod body;
-mod query;
+pub mod query;
 mod respond;
 mod routes;
 

@@ -3,8 +3,8 @@
 mod activity;
 mod answer_body;
 mod forward;
-mod frames;
-mod headers;
+pub mod frames;
+pub mod headers;
 mod one_way;
 mod problem;
 mod sessions;

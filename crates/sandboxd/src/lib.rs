@@ -1,0 +1,77 @@
+//! `sandboxd`, the supervisor inside every sandbox.
+//!
+//! | Process | Does | Ends |
+//! |---|---|---|
+//! | `init` | PID 1: reaps, keeps `serve` alive, orders the stop | with the sandbox |
+//! | `serve` | control API, reverse proxy, supervision of the agent | is started again by `init` |
+//! | `run-command`, `run-agent` | one shim per command and one for the agent: holds its pipes, observes its exit | with what it runs |
+//! | `echo-agent` | small stand-in for the agent in tests that need many sandboxes | with the sandbox |
+//!
+//! The shims are why a restart of `serve` loses nothing: what runs, runs under a shim, and the shim records the true outcome.
+
+mod agent;
+mod backoff;
+mod clock;
+mod control;
+mod echo_agent;
+mod exec;
+mod http_server;
+mod init;
+mod process;
+mod proxy;
+mod serve;
+mod settings;
+mod shim;
+mod telemetry;
+
+/// What reads bytes of clients, for the fuzz targets.
+pub mod parsers {
+    pub use crate::control::query::wait;
+    pub use crate::proxy::frames::FrameScanner;
+    pub use crate::proxy::headers::{PublicAddress, is_from, is_websocket, to_agent, to_edge};
+}
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "sandboxd", version, about = "Supervisor inside every sandbox")]
+struct Cli {
+    #[command(subcommand)]
+    command: Role,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// PID 1 of a sandbox; configured by the MOLT_* variables.
+    Init(Box<settings::InitArgs>),
+    /// Control API, proxy and supervision; started by `init`, which hands it its settings on standard input.
+    #[command(hide = true)]
+    Serve,
+    /// Shim of one command; standard input is its control socket.
+    #[command(hide = true)]
+    RunCommand,
+    /// Shim of the agent; standard input is its control socket.
+    #[command(hide = true)]
+    RunAgent,
+    /// Merges the platform's keys into the agent's configuration, as the agent's own user.
+    #[command(hide = true)]
+    WriteAgentConfig,
+    /// HTTP and WebSocket echo server that behaves like an agent.
+    EchoAgent(echo_agent::EchoArgs),
+}
+
+/// Becomes the process that the command line names.
+#[must_use]
+pub fn run() -> ExitCode {
+    telemetry::init();
+    match Cli::parse().command {
+        Role::Init(args) => init::run(&args),
+        Role::Serve => serve::run(),
+        Role::RunCommand => shim::command::run(),
+        Role::RunAgent => shim::agent::run(),
+        Role::WriteAgentConfig => agent::config_file::run(),
+        Role::EchoAgent(args) => echo_agent::run(&args),
+    }
+}
