@@ -35,6 +35,12 @@ impl UserId {
             _ => Err(IdError::NotUuid),
         }
     }
+
+    /// Version of the UUID; `None` when its bits name none.
+    #[must_use]
+    pub fn version(&self) -> Option<uuid::Version> {
+        self.0.get_version()
+    }
 }
 
 impl fmt::Display for UserId {

@@ -3,8 +3,9 @@
 //! A compact JWS (HS256) under a key of its own with a key id, valid for [`LIFETIME_MS`] and bound to method and path, so that
 //! it is worth nothing for another call. Header and payload are ours: nothing of the client's is in it but what was verified.
 
+use crate::hs256;
 use crate::time::Millis;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, Header, Validation};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashSet};
 
@@ -123,8 +124,7 @@ impl IdentityKeys {
             .ok_or(IdentityError::Keys("no current key"))?;
         let mut header = Header::new(Algorithm::HS256);
         header.kid = Some(self.current.clone());
-        jsonwebtoken::encode(&header, identity, &EncodingKey::from_secret(key.as_bytes()))
-            .map_err(|_| IdentityError::Keys("signing failed"))
+        hs256::encode(&header, identity, key.as_bytes()).map_err(|_| IdentityError::Keys("signing failed"))
     }
 
     /// Accepts an identity for exactly this call.
@@ -151,7 +151,7 @@ impl IdentityKeys {
         rules.validate_exp = false;
         rules.validate_aud = false;
         rules.required_spec_claims = HashSet::new();
-        let identity = jsonwebtoken::decode::<Identity>(token, &DecodingKey::from_secret(key.as_bytes()), &rules)
+        let identity = hs256::decode::<Identity>(token, key.as_bytes(), &rules)
             .map_err(|_| IdentityError::Signature)?
             .claims;
         if now.0 > identity.until || identity.until > now.0 + LIFETIME_MS + SKEW_MS {

@@ -17,6 +17,7 @@ pub mod cors;
 pub mod ended_sessions;
 pub mod exec_request;
 pub mod flag;
+pub mod hs256;
 pub mod id;
 pub mod identity;
 pub mod login;

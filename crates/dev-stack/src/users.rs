@@ -97,7 +97,8 @@ pub fn seed_sql() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use molt_common::user_token::TokenPolicy;
+    use molt_common::user_token::native::PublishedKeys;
+    use molt_common::user_token::{Issuers, Settings, Source};
     use std::time::Duration;
 
     const SECRET: &str = "a-test-secret-of-at-least-32-bytes!";
@@ -105,23 +106,23 @@ mod tests {
     #[test]
     fn the_edge_accepts_a_token_for_a_day() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let policy = TokenPolicy {
-            secret: Some(SECRET),
-            issuer: "dev",
+        let settings = Settings {
+            secret: Some(SECRET.into()),
+            issuer: Some("dev".into()),
+            ..Settings::default()
+        };
+        let issuers = Issuers::read(&settings).unwrap();
+        let verify = |token: &str, hours: u64| {
+            let at = Millis(1_800_000_000_000 + hours * 3_600_000);
+            issuers.authenticate_natively(token, Source::Bearer, &PublishedKeys::default(), at)
         };
         for user in &DEMO_USERS {
             let token = token(user, SECRET, "dev", now).unwrap();
-            let verified = policy
-                .verify(&token, Millis(1_800_000_000_000 + 23 * 3_600_000))
-                .unwrap();
+            let verified = verify(&token, 23).unwrap();
             assert_eq!(verified.id.to_string(), user.id);
             assert_eq!(verified.email.as_deref(), Some(user.email));
             assert!(verified.session.is_some());
-            assert!(
-                policy
-                    .verify(&token, Millis(1_800_000_000_000 + 25 * 3_600_000))
-                    .is_err()
-            );
+            assert!(verify(&token, 25).is_err());
         }
     }
 
