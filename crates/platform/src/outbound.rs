@@ -1,6 +1,7 @@
 //! Calls to servers that are not ours: bounded in time and size, never redirected.
 
 use futures_util::StreamExt;
+use js_sys::{Object, Reflect};
 use worker::{AbortSignal, Error, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Result};
 
 /// What a call may cost.
@@ -20,6 +21,15 @@ pub struct Answer {
     pub body: String,
 }
 
+/// How old an answer from a cache on the way may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// A good one this many seconds; an error is never kept.
+    Cached(u32),
+    /// It must come from the server itself.
+    FromOrigin,
+}
+
 /// `POST`s JSON.
 ///
 /// # Errors
@@ -35,7 +45,33 @@ pub async fn post(url: &str, headers: &[(&str, &str)], json: &str, limits: Limit
         .with_headers(list)
         .with_redirect(RequestRedirect::Manual)
         .with_body(Some(json.into()));
-    let request = Request::new_with_init(url, &init)?;
+    send(Request::new_with_init(url, &init)?, limits).await
+}
+
+/// `GET`s a public document.
+///
+/// # Errors
+/// As [`post`].
+pub async fn get(url: &str, freshness: Freshness, limits: Limits) -> Result<Answer> {
+    let init = web_sys::RequestInit::new();
+    init.set_method("GET");
+    init.set_redirect(web_sys::RequestRedirect::Manual);
+    match freshness {
+        // Not by `worker`'s own properties: those would also set an empty cache key.
+        Freshness::Cached(seconds) => {
+            let ttl = Object::new();
+            Reflect::set(&ttl, &"200-299".into(), &seconds.into())?;
+            Reflect::set(&ttl, &"300-599".into(), &(-1).into())?;
+            let cf = Object::new();
+            Reflect::set(&cf, &"cacheTtlByStatus".into(), &ttl)?;
+            Reflect::set(&init, &"cf".into(), &cf)?;
+        }
+        Freshness::FromOrigin => init.set_cache(web_sys::RequestCache::NoStore),
+    }
+    send(web_sys::Request::new_with_str_and_init(url, &init)?.into(), limits).await
+}
+
+async fn send(request: Request, limits: Limits) -> Result<Answer> {
     let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(limits.time_ms));
     let mut response = Fetch::Request(request).send_with_signal(&signal).await?;
     let status = response.status_code();

@@ -1,15 +1,14 @@
 //! Who calls: verifies the user's token or the admin credential and signs the identity that the backends accept.
 
 use crate::dispatch::Call;
-use crate::session;
-use crate::trust;
+use crate::{session, tokens, trust};
 use molt_common::admin_credential::{self, AdminCredential};
 use molt_common::control::SessionEnd;
 use molt_common::identity::{Identity, IdentityKeys, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
 use molt_common::time::Millis;
 use molt_common::trust::SessionRef;
-use molt_common::user_token::{TokenError, TokenPolicy, User};
+use molt_common::user_token::{Source, TokenError, User};
 use molt_common::{admin_secret, origin};
 use molt_platform::forward::header;
 use molt_platform::{entropy, log, settings};
@@ -31,39 +30,19 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// The policy by which this deployment verifies user tokens.
-pub fn verify(call: &Call<'_>, token: &str) -> Result<User, TokenError> {
-    let secret = settings::text(call.env, "SUPABASE_JWT_SECRET");
-    let issuer = settings::text(call.env, "JWT_ISSUER").unwrap_or_default();
-    TokenPolicy {
-        secret: secret.as_deref(),
-        issuer: &issuer,
-    }
-    .verify(token, entropy::now())
-}
-
 /// The person who presents `token`, for the pages that take one.
-pub fn person(call: &Call<'_>, token: &str) -> Result<User, Problem> {
-    verify(call, token).map_err(|error| match error {
-        TokenError::NotConfigured => not_configured(),
-        other => Problem::new(401, "invalid_token", "This token is not accepted. Sign in again.").labelled(
-            if other == TokenError::Time {
-                "Token expired"
-            } else {
-                "Invalid or expired token"
-            },
-        ),
+pub async fn person(call: &Call<'_>, token: &str) -> Result<User, Problem> {
+    let outcome = tokens::verify(call, token, Source::Cookie).await;
+    outcome.map_err(|error| {
+        let label = if error == TokenError::Time {
+            "Token expired"
+        } else {
+            "Invalid or expired token"
+        };
+        tokens::undecided(&error).unwrap_or_else(|| {
+            Problem::new(401, "invalid_token", "This token is not accepted. Sign in again.").labelled(label)
+        })
     })
-}
-
-/// Nobody can be verified here.
-pub fn not_configured() -> Problem {
-    Problem::new(
-        503,
-        "authentication_not_configured",
-        "Sign-in is not configured on this deployment.",
-    )
-    .labelled("Authentication not configured")
 }
 
 /// Admits a user and signs his identity for this call.

@@ -6,6 +6,7 @@ mod finish;
 mod pages;
 mod provider;
 mod session;
+mod tokens;
 mod trust;
 
 use web_sys::{Request, Response};

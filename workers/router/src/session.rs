@@ -4,10 +4,11 @@ pub mod renewal;
 
 use crate::admission::{self, Refusal};
 use crate::dispatch::Call;
+use crate::tokens;
 use molt_common::cookie::{self, LOGIN_STATE, REFRESH, SESSION};
 use molt_common::problem::Problem;
 use molt_common::seal::{Opened, Purpose, SealError, SessionKeys};
-use molt_common::user_token::{TokenError, User};
+use molt_common::user_token::{Source, TokenError, User};
 use molt_common::{access, renewal as rules};
 use molt_platform::forward::header;
 use molt_platform::{entropy, log, settings};
@@ -32,11 +33,21 @@ pub async fn of(call: &Call<'_>) -> Result<Session, Refusal> {
     let authorization = header(call.request, "authorization");
     if let Some(token) = authorization.as_deref().and_then(access::bearer) {
         // Whoever holds a token in a program renews it himself.
-        let user = admission::verify(call, token).map_err(|error| refused(call, &error))?;
+        let user = verified(call, token, Source::Bearer).await?;
         return Ok(Session {
             user,
             token: token.to_owned(),
             by_cookie: false,
+        });
+    }
+    if let Some(assertion) = tokens::assertion(call) {
+        // A browser sends it as it sends a cookie. A bad one is not overlooked in favour of a cookie: Access would have sent none.
+        admission::cookie_may_be_used(call)?;
+        let user = verified(call, &assertion, Source::Access).await?;
+        return Ok(Session {
+            user,
+            token: assertion,
+            by_cookie: true,
         });
     }
     let cookies = header(call.request, "cookie").unwrap_or_default();
@@ -48,9 +59,14 @@ pub async fn of(call: &Call<'_>) -> Result<Session, Refusal> {
     })
 }
 
+async fn verified(call: &Call<'_>, token: &str, source: Source) -> Result<User, Refusal> {
+    let outcome = tokens::verify(call, token, source).await;
+    outcome.map_err(|error| refused(call, &error))
+}
+
 fn refused(call: &Call<'_>, error: &TokenError) -> Refusal {
-    if *error == TokenError::NotConfigured {
-        return admission::not_configured().into();
+    if let Some(problem) = tokens::undecided(error) {
+        return problem.into();
     }
     log::info("token_refused", json!({"requestId": call.id, "why": error.to_string()}));
     Refusal::SignIn
@@ -64,8 +80,15 @@ async fn by_cookie(call: &Call<'_>, cookies: &str) -> Result<(User, String), Ref
     }
     // Before anything is spent.
     admission::cookie_may_be_used(call)?;
-    let known = match token.map(|token| (token, admission::verify(call, token))) {
-        Some((_, Err(TokenError::NotConfigured))) => return Err(admission::not_configured().into()),
+    let verified = match token {
+        Some(token) => Some((token, tokens::verify(call, token, Source::Cookie).await)),
+        None => None,
+    };
+    let known = match verified {
+        // The next token could be checked no better, and the refresh token would be spent for it.
+        Some((_, Err(error @ (TokenError::NotConfigured | TokenError::Unavailable(_))))) => {
+            return Err(refused(call, &error));
+        }
         Some((token, Ok(user))) => Some((user, token.to_owned())),
         // One that is no good counts for nothing beside a refresh token.
         Some((_, Err(error))) if kept.is_none() => return Err(refused(call, &error)),

@@ -24,7 +24,7 @@ pub struct NotEnded {
 /// Ends the sessions of the tokens that the request carries, and of `current`. One that is not accepted any more has none.
 pub async fn of_request(call: &Call<'_>, current: Option<&str>) -> std::result::Result<(), NotEnded> {
     for token in tokens(call, current) {
-        let recorded = match admission::person(call, &token) {
+        let recorded = match admission::person(call, &token).await {
             Ok(user) => {
                 let ended = EndSession::of(user.id, user.session.as_deref(), &token, user.until, &call.id);
                 trust::end_session(call.env, &ended)

@@ -3,8 +3,9 @@
 use super::{end_session, refused as refused_page};
 use crate::dispatch::Call;
 use crate::session::renewal::{self, Renewed};
-use crate::{admission, provider, session};
+use crate::{admission, provider, session, tokens};
 use molt_common::cookie::{self, REFRESH};
+use molt_common::user_token::Source;
 use molt_platform::forward::header;
 use molt_platform::page::{self, Notice};
 use molt_platform::respond;
@@ -60,7 +61,10 @@ fn question(call: &Call<'_>, cookies: &str) -> Result<Response> {
 async fn at_provider(call: &Call<'_>, cookies: &str) -> Option<String> {
     let kept = session::kept(call, cookies);
     let token = session::token(call, cookies, kept.is_some());
-    let current = token.filter(|token| admission::verify(call, token).is_ok());
+    let current = match token {
+        Some(token) if tokens::verify(call, token, Source::Cookie).await.is_ok() => Some(token),
+        _ => None,
+    };
     let token = match (current, kept) {
         (Some(token), _) => token.to_owned(),
         // The provider takes no token that has ended, and its refresh token would go on being good.

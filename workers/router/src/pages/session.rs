@@ -114,7 +114,7 @@ pub async fn development(call: &Call<'_>) -> Result<Response> {
             ),
         );
     };
-    match admission::person(call, &token) {
+    match admission::person(call, &token).await {
         Ok(user) => open(call, &begun, &token, &user, None),
         Err(refused) => refused_page(call, refused),
     }
@@ -140,7 +140,7 @@ pub async fn callback(call: &Call<'_>) -> Result<Response> {
     let Some(token) = field("access_token") else {
         return refused_page(call, Problem::invalid("access_token", "is missing"));
     };
-    let user = match admission::person(call, token) {
+    let user = match admission::person(call, token).await {
         Ok(user) => user,
         Err(refused) => return refused_page(call, refused),
     };

@@ -1,11 +1,10 @@
 //! Spends a refresh token once, however many requests of a burst come with it.
 
-use crate::admission;
 use crate::dispatch::Call;
-use crate::{provider, session};
+use crate::{provider, session, tokens};
 use molt_common::renewal::{Outcome, RenewalMemory, Step};
 use molt_common::seal::Opened;
-use molt_common::user_token::User;
+use molt_common::user_token::{Source, User};
 use molt_platform::{entropy, log};
 use serde_json::json;
 use std::cell::RefCell;
@@ -42,27 +41,27 @@ pub async fn renew(call: &Call<'_>, kept: &Opened, patient: bool) -> Renewed {
     loop {
         let step = MEMORY.with_borrow_mut(|memory| memory.begin(&kept.text, entropy::now()));
         match step {
-            Step::Known(outcome) => return concluded(call, kept, outcome),
+            Step::Known(outcome) => return concluded(call, kept, outcome).await,
             Step::Wait if !patient => return Renewed::Unavailable,
             // Ends: a renewal that never ends is taken over, and this is then the one that asks.
             Step::Wait => Delay::from(POLL).await,
             Step::Ask => {
                 let outcome = provider::renew(call, &kept.text).await;
                 MEMORY.with_borrow_mut(|memory| memory.end(&kept.text, outcome.clone(), entropy::now()));
-                return concluded(call, kept, outcome);
+                return concluded(call, kept, outcome).await;
             }
         }
     }
 }
 
 /// A granted token is looked at like any other, and must be of the same person.
-fn concluded(call: &Call<'_>, kept: &Opened, outcome: Outcome) -> Renewed {
+async fn concluded(call: &Call<'_>, kept: &Opened, outcome: Outcome) -> Renewed {
     let grant = match outcome {
         Outcome::Granted(grant) => grant,
         Outcome::Refused => return Renewed::Refused,
         Outcome::Unavailable => return Renewed::Unavailable,
     };
-    match admission::verify(call, &grant.access_token) {
+    match tokens::verify(call, &grant.access_token, Source::Cookie).await {
         Ok(user) if user.id == kept.user => {
             log::info("session_renewed", json!({"requestId": call.id}));
             let refresh_token = grant.refresh_token.as_deref().unwrap_or(&kept.text);
