@@ -2,6 +2,7 @@
 //! removed, moved or foreign entry breaks the chain at a place that [`Walk`] names.
 
 use crate::id::{IdError, UserId, hex};
+use crate::redaction;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -167,7 +168,7 @@ impl Head {
             action: change.action.into(),
             target: change.target.into(),
             request_id: change.author.request_id.clone(),
-            detail: cleaned(change.detail).to_string(),
+            detail: kept(change.detail).to_string(),
             previous: self.hash.clone(),
             hash: String::new(),
         };
@@ -265,9 +266,13 @@ impl Walk {
     }
 }
 
-/// A text from outside as the trail keeps it. The one place that decides.
-#[must_use]
-pub fn text(text: &str) -> String {
+/// What the trail keeps of a detail, the one place that decides: no credential, and no long text. Credentials go first, since half of one
+/// would not be known for what it is.
+fn kept(detail: &Value) -> Value {
+    shortened(&redaction::json(detail.clone()))
+}
+
+fn cut(text: &str) -> String {
     let mut kept: String = text.chars().take(LONGEST_TEXT).collect();
     if kept.len() < text.len() {
         kept.push('…');
@@ -275,13 +280,13 @@ pub fn text(text: &str) -> String {
     kept
 }
 
-fn cleaned(detail: &Value) -> Value {
+fn shortened(detail: &Value) -> Value {
     match detail {
-        Value::String(kept) => Value::String(text(kept)),
-        Value::Array(items) => items.iter().map(cleaned).collect(),
+        Value::String(text) => Value::String(cut(text)),
+        Value::Array(items) => items.iter().map(shortened).collect(),
         Value::Object(fields) => fields
             .iter()
-            .map(|(name, value)| (name.clone(), cleaned(value)))
+            .map(|(name, value)| (name.clone(), shortened(value)))
             .collect(),
         other => other.clone(),
     }

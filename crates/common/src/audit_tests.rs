@@ -160,23 +160,48 @@ fn names_of_chains_go_both_ways() {
     }
 }
 
-#[test]
-fn long_texts_are_cut_in_a_detail() {
+fn kept(detail: &serde_json::Value) -> String {
     let author = Author {
         actor: "bootstrap".into(),
         request_id: String::new(),
     };
-    let detail = json!({"command": "é".repeat(2_000), "list": [{"deep": "x".repeat(2_000)}], "n": 1});
     let change = Change {
         at: Millis(0),
         author: &author,
         action: "a",
         target: "b",
-        detail: &detail,
+        detail,
     };
-    let entry = Head::start().next(Chain::ControlPlane, &change);
-    assert!(entry.detail.len() < 2_000, "{}", entry.detail.len());
-    assert!(entry.detail.contains("\"n\":1"), "{}", entry.detail);
+    Head::start().next(Chain::ControlPlane, &change).detail
+}
+
+#[test]
+fn no_credential_is_kept() {
+    let key = crate::admin_key::AdminKey::new([0xa1; 8], [0xb2; 32]).reveal();
+    // The last one would be cut in two.
+    let edge = format!("{}{key}", "x ".repeat(230));
+    for command in [
+        format!("curl -H 'X-Admin-Secret: {key}' https://x.example"),
+        "curl -H 'Authorization: Bearer sk-abcdefghijklmnop1234' https://x.example".into(),
+        "DATABASE_PASSWORD=hunter2-and-more ./migrate".into(),
+        "psql postgres://app:hunter2-and-more@db.example/app".into(),
+        edge,
+    ] {
+        let kept = kept(&json!({"command": command, "variables": ["TOKEN"], "timeoutMs": 30_000}));
+        for secret in ["b2b2b2b2", "sk-abcdef", "hunter2"] {
+            assert!(!kept.contains(secret), "{kept}");
+        }
+        assert!(kept.contains("30000") && kept.contains("[redacted]"), "{kept}");
+    }
+    assert_eq!(kept(&json!({"command": "ls -l /tmp"})), r#"{"command":"ls -l /tmp"}"#);
+}
+
+#[test]
+fn long_texts_are_cut_in_a_detail() {
+    let detail = json!({"command": "é".repeat(2_000), "list": [{"deep": "x".repeat(2_000)}], "n": 1});
+    let kept = kept(&detail);
+    assert!(kept.len() < 2_000, "{}", kept.len());
+    assert!(kept.contains("\"n\":1"), "{}", kept);
 }
 
 #[test]

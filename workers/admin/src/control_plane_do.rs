@@ -106,7 +106,7 @@ impl DurableObject for ControlPlane {
             }
             SwitchBootstrap::PATH => {
                 let switch: SwitchBootstrap = call::read(&mut request).await?;
-                let switched = store.switch_bootstrap(switch.off, &switch.author, now)?;
+                let switched = store.switch_bootstrap(switch.off, &switch.author)?;
                 self.carry_on().await?;
                 call::answer::<SwitchBootstrap>(&switched)
             }

@@ -131,7 +131,11 @@ impl ExecResultStore {
     async fn cancel(&self, cancel: &Cancel) -> Result<Option<crate::exec_store::Row>> {
         let (store, id) = (self.store()?, &cancel.exec_id);
         if let Some(mut active) = store.active(id)? {
+            let before = active.job.clone();
             active.job.cancel(entropy::now());
+            if active.job == before {
+                return store.get(id);
+            }
             transaction::atomically(&self.state, || {
                 store.update(id, &active.job, None)?;
                 AuditLog::of(&self.state, Chain::Exec(active.user_id)).append(&Change {

@@ -5,6 +5,8 @@ use crate::respond::Failure;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::header::ALLOW;
+use http::{HeaderValue, Method};
 use molt_common::identity::Identity;
 use molt_common::problem::Problem;
 use molt_common::scope::{Scope, permits};
@@ -43,9 +45,10 @@ pub fn wanted(method: &str, route: &str) -> Option<Scope> {
     row.map(|(_, _, scope)| *scope)
 }
 
-/// Whether any method of a route is in the table: another one is then no question of scopes but of methods.
-fn is_known(route: &str) -> bool {
-    TABLE.iter().any(|(_, path, _)| *path == route)
+/// Methods of a route that the table has.
+fn methods(route: &str) -> Vec<&'static str> {
+    let rows = TABLE.iter().filter(|(_, path, _)| *path == route);
+    rows.map(|(method, _, _)| *method).collect()
 }
 
 /// Writes the scopes into the document of the routes.
@@ -80,14 +83,64 @@ pub async fn check(request: Request, next: Next) -> Response {
     let route = route.unwrap_or_default();
     let identity = request.extensions().get::<Identity>();
     let refusal = match (wanted(request.method().as_str(), &route), identity) {
-        (_, None) => Some(Problem::internal()),
-        (Some(scope), Some(identity)) if permits(&scopes(identity), scope) => None,
-        (Some(scope), Some(_)) => Some(missing(scope)),
-        (None, Some(_)) if is_known(&route) => None,
-        (None, Some(_)) => Some(Problem::new(403, "scope_missing", "No scope permits this route.")),
+        (_, None) => Problem::internal(),
+        (Some(scope), Some(identity)) if permits(&scopes(identity), scope) => return next.run(request).await,
+        (Some(scope), Some(_)) => missing(scope),
+        (None, Some(_)) => return unlisted(request.method(), &route),
     };
-    match refusal {
-        Some(problem) => Failure::from(problem).into_response(),
-        None => next.run(request).await,
+    Failure::from(refusal).into_response()
+}
+
+/// What the table does not have never reaches a handler, not even one that somebody forgot to list.
+fn unlisted(method: &Method, route: &str) -> Response {
+    let methods = methods(route);
+    if methods.is_empty() {
+        return Failure::from(Problem::new(403, "scope_missing", "No scope permits this route.")).into_response();
+    }
+    let text = format!("This path does not take {method}.");
+    let mut response = Failure::from(Problem::new(405, "method_not_allowed", text)).into_response();
+    if let Ok(allow) = HeaderValue::from_str(&methods.join(", ")) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{TABLE, wanted};
+    use crate::routes::documented;
+
+    #[test]
+    fn every_documented_route_has_a_row_and_every_row_a_route() {
+        let (_, document) = documented();
+        let mut count = 0;
+        for (route, item) in &document.paths.paths {
+            for (method, operation) in [
+                ("GET", &item.get),
+                ("POST", &item.post),
+                ("PUT", &item.put),
+                ("PATCH", &item.patch),
+                ("DELETE", &item.delete),
+                ("HEAD", &item.head),
+                ("OPTIONS", &item.options),
+            ] {
+                let Some(operation) = operation else { continue };
+                count += 1;
+                let scope = wanted(method, route).map_or("", |scope| scope.word());
+                assert!(!scope.is_empty(), "{method} {route} has no row");
+                let text = operation.description.as_deref().unwrap_or_default();
+                assert!(text.contains(&format!("`{scope}`")), "{method} {route}: {text}");
+                assert_eq!(operation.security.as_ref().map(Vec::len), Some(2), "{method} {route}");
+            }
+        }
+        // The document itself is not in the document.
+        assert_eq!(TABLE.len(), count + 1);
+    }
+
+    #[test]
+    fn what_changes_something_asks_for_a_scope_that_writes() {
+        for (method, route, scope) in TABLE.iter().filter(|(method, _, _)| *method != "GET") {
+            assert!(scope.word().ends_with(":write"), "{method} {route}");
+        }
     }
 }

@@ -62,7 +62,8 @@ pub fn router(env: &Env) -> Router {
     ROUTER.with(|router| router.get_or_init(|| build(env.clone())).clone())
 }
 
-fn build(env: Env) -> Router {
+/// The routes, and the document that describes them.
+pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(users::list))
         .routes(routes!(users::lookup))
@@ -79,10 +80,15 @@ fn build(env: Env) -> Router {
         .routes(routes!(exec::submit))
         .routes(routes!(exec::status, exec::cancel))
         .routes(routes!(exec::status_of_older_clients))
-        .with_state(env)
         .split_for_parts();
     permission::describe(&mut document);
+    (router, document)
+}
+
+fn build(env: Env) -> Router {
+    let (router, document) = documented();
     router
+        .with_state(env)
         .route(
             "/api/super/openapi.json",
             axum::routing::get(async move || Json(document)),

@@ -119,7 +119,22 @@ pub struct RevokeKey {
 
 impl Call for RevokeKey {
     const PATH: &'static str = "/keys/revoke";
-    type Answer = Option<StoredKey>;
+    type Answer = Revocation;
+}
+
+/// Answer to [`RevokeKey`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Revocation {
+    /// It is worth nothing, now or since before.
+    Revoked {
+        /// It.
+        key: StoredKey,
+    },
+    /// There is no such key.
+    Unknown,
+    /// Nobody could do everything any more.
+    LastWayIn,
 }
 
 /// A key was used just now.
@@ -145,7 +160,7 @@ pub struct SwitchBootstrap {
 
 impl Call for SwitchBootstrap {
     const PATH: &'static str = "/bootstrap";
-    /// Whether it stands there now: it is not switched off while no other key could make keys.
+    /// Whether it stands there now: it is not switched off while nobody else may do everything.
     type Answer = bool;
 }
 

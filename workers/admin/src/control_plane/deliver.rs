@@ -2,22 +2,28 @@
 
 use super::store::{Item, Store, Task};
 use crate::control_plane_do::ControlPlane;
+use futures_util::future::{Either, join, join_all, select};
 use molt_common::id::SandboxId;
 use molt_common::sandbox_call::EndSessions;
 use molt_common::time::Millis;
 use molt_common::trust::KV_KEY;
 use molt_platform::{call, entropy, log};
 use serde_json::json;
+use std::pin::pin;
+use std::time::Duration;
 use worker::d1::D1Type;
-use worker::{Error, Result};
+use worker::{Delay, Error, Result};
 
 /// What could not be copied is tried again after this long.
 const PAUSE_MS: u64 = 2_000;
+/// One attempt at a task takes at most this long.
+const ATTEMPT: Duration = Duration::from_secs(4);
 
-/// One alarm: everything that is due. Sockets first, since somebody may be looking at one.
+/// One alarm: everything that is due.
 pub async fn run(object: &ControlPlane) -> Result<()> {
     let store = object.store()?;
     store.purge_sessions(entropy::now())?;
+    store.open_again(entropy::now())?;
     perform(object, &store, |_| true).await?;
     let failed_at = match copies(object, &store).await {
         Ok(()) => None,
@@ -26,7 +32,8 @@ pub async fn run(object: &ControlPlane) -> Result<()> {
             Some(entropy::now().plus(PAUSE_MS))
         }
     };
-    let next = [store.next_due()?, store.next_purge()?, failed_at]
+    let next_lock = store.next_lock(entropy::now())?;
+    let next = [store.next_due()?, store.next_purge()?, next_lock, failed_at]
         .into_iter()
         .flatten()
         .min();
@@ -41,21 +48,37 @@ pub async fn run(object: &ControlPlane) -> Result<()> {
 pub async fn perform(object: &ControlPlane, store: &Store<'_>, wanted: impl Fn(&Task) -> bool) -> Result<bool> {
     let mut due = store.due(entropy::now())?;
     due.retain(|item| wanted(&item.task));
-    due.sort_by_key(|item| item.task.is_copy());
-    let mut all = true;
-    for item in &due {
-        if let Err(error) = task(object, item).await {
-            log::error(
-                "control_task_failed",
-                json!({"seq": item.seq, "error": error.to_string()}),
-            );
-            store.again(item, entropy::now())?;
-            all = false;
-        } else {
-            store.done(item)?;
+    // Side by side: a sandbox that does not answer must not keep other users' sockets open. What concerns D1 stays in order.
+    let (copies, sockets): (Vec<Item>, Vec<Item>) = due.into_iter().partition(|item| item.task.is_copy());
+    let sockets = sockets.iter().map(|item| settle(object, store, item));
+    let (sockets, copies) = join(join_all(sockets), async {
+        let mut all = Vec::with_capacity(copies.len());
+        for item in &copies {
+            all.push(settle(object, store, item).await);
         }
-    }
-    Ok(all)
+        all
+    })
+    .await;
+    let all: Result<Vec<bool>> = sockets.into_iter().chain(copies).collect();
+    Ok(all?.into_iter().all(|done| done))
+}
+
+/// Performs a task, bounded in time, and notes whether it succeeded.
+async fn settle(object: &ControlPlane, store: &Store<'_>, item: &Item) -> Result<bool> {
+    let outcome = match select(pin!(task(object, item)), pin!(Delay::from(ATTEMPT))).await {
+        Either::Left((outcome, _)) => outcome,
+        Either::Right(_) => Err(Error::RustError("no answer in time".into())),
+    };
+    let Err(error) = outcome else {
+        store.done(item)?;
+        return Ok(true);
+    };
+    log::error(
+        "control_task_failed",
+        json!({"seq": item.seq, "error": error.to_string()}),
+    );
+    store.again(item, entropy::now())?;
+    Ok(false)
 }
 
 async fn task(object: &ControlPlane, item: &Item) -> Result<()> {
@@ -77,6 +100,10 @@ async fn task(object: &ControlPlane, item: &Item) -> Result<()> {
             Ok(())
         }
         Task::Invitation { email, invited_by, at } => invitation(object, email, invited_by.as_deref(), *at).await,
+        // He was let in again before his sandbox could be told: what he opened since is to stay.
+        Task::EndSessions {
+            user, session: None, ..
+        } if !object.store()?.is_suspended(*user)? => Ok(()),
         Task::EndSessions { user, session, reason } => {
             let sandbox = call::sandbox(&object.env, &SandboxId::personal(*user))?;
             let end = EndSessions {

@@ -86,14 +86,14 @@ impl<'a> Store<'a> {
     }
 
     /// Performs a change with its note in the audit trail: both or neither. `write` answers whether anything changed; without a change
-    /// there is no note. `seen_by_routers` says whether routers must learn of it.
-    fn change(
+    /// there is no note, and when it fails nothing that it wrote remains. `seen_by_routers` says whether routers must learn of it.
+    fn change<E: From<Error>>(
         &self,
         note: &Note<'_>,
         seen_by_routers: bool,
-        write: impl FnOnce(Millis) -> Result<bool>,
-    ) -> Result<bool> {
-        transaction::atomically(self.state, || {
+        write: impl FnOnce(Millis) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<bool, E> {
+        transaction::transaction(self.state, || {
             let at = entropy::now();
             if !write(at)? {
                 return Ok(false);

@@ -1,7 +1,7 @@
 //! Admin keys. A key is shown in the answer that makes it, and never again.
 
 use crate::caller::{self, Caller};
-use crate::control_plane::calls::{KeepKey, ListKeys, ReadKey, RevokeKey, StoredKey, SwitchBootstrap};
+use crate::control_plane::calls::{KeepKey, ListKeys, ReadKey, Revocation, RevokeKey, StoredKey, SwitchBootstrap};
 use crate::control_plane::stub;
 use crate::extract::{JsonBody, KeyPage, Parameters};
 use crate::respond::Failure;
@@ -233,7 +233,8 @@ pub async fn read(State(env): State<Env>, parameters: Parameters) -> Result<Json
 
 /// Revokes a key. Routers refuse it within 30 s, as a rule within 5. Doing it twice does no harm.
 #[utoipa::path(delete, path = "/api/super/keys/{id}", tag = "keys", params(("id" = String, Path)),
-    responses((status = 200, body = KeyView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+    responses((status = 200, body = KeyView), (status = 400, body = Problem), (status = 404, body = Problem),
+              (status = 409, body = Problem, description = "It is the last way in")))]
 #[worker::send]
 pub async fn revoke(State(env): State<Env>, caller: Caller, parameters: Parameters) -> Result<Json<KeyView>, Failure> {
     let id = id(&parameters)?;
@@ -241,11 +242,16 @@ pub async fn revoke(State(env): State<Env>, caller: Caller, parameters: Paramete
         id: id.clone(),
         author: caller.author(),
     };
-    let revoked = call::make(&stub(&env)?, &revoke).await?;
-    Ok(Json(revoked.ok_or_else(|| unknown(&id))?.into()))
+    match call::make(&stub(&env)?, &revoke).await? {
+        Revocation::Revoked { key } => Ok(Json(key.into())),
+        Revocation::Unknown => Err(unknown(&id).into()),
+        Revocation::LastWayIn => {
+            Err(last_way_in("The bootstrap secret is switched off, and no other usable key has the scope *").into())
+        }
+    }
 }
 
-/// Switches the bootstrap secret off. Refused while no key with `keys:write` is good: nobody could make keys any more.
+/// Switches the bootstrap secret off. Refused while no usable key has the scope `*`; when the last of them expires, it is on again.
 #[utoipa::path(delete, path = "/api/super/keys/bootstrap", tag = "keys",
     responses((status = 200, body = KeyView), (status = 409, body = Problem)))]
 #[worker::send]
@@ -268,12 +274,7 @@ async fn switch_bootstrap(env: &Env, caller: &Caller, off: bool) -> Result<Json<
         author: caller.author(),
     };
     if !call::make(&stub(env)?, &switch).await? {
-        return Err(Problem::new(
-            409,
-            "last_way_in",
-            "No other key with keys:write is good: make one first, or nobody could make keys any more.",
-        )
-        .into());
+        return Err(last_way_in("No usable key has the scope *").into());
     }
     caller::bootstrap_switched(off);
     Ok(Json(bootstrap(off)))
@@ -281,6 +282,11 @@ async fn switch_bootstrap(env: &Env, caller: &Caller, off: bool) -> Result<Json<
 
 fn id(parameters: &Parameters) -> Result<KeyId, Problem> {
     KeyId::parse(parameters.text("id")).map_err(|_| Problem::invalid("id", "must be 16 hexadecimal digits"))
+}
+
+fn last_way_in(why: &str) -> Problem {
+    let text = format!("{why}: make one first, or nobody could do everything any more.");
+    Problem::new(409, "last_way_in", text)
 }
 
 fn unknown(id: &KeyId) -> Problem {

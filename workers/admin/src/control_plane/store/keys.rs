@@ -1,14 +1,14 @@
 //! Admin keys and the switch of the bootstrap secret.
 
 use super::{Note, Store, integer, stored};
-use crate::control_plane::calls::{KeepKey, StoredKey};
+use crate::control_plane::calls::{KeepKey, Revocation, StoredKey};
 use molt_common::admin_key::{KeyId, KeyRecord};
 use molt_common::audit::Author;
 use molt_common::scope::{self, Scope};
 use molt_common::time::Millis;
 use serde::Deserialize;
-use serde_json::json;
-use worker::{Result, SqlStorageValue};
+use serde_json::{Value, json};
+use worker::{Error, Result, SqlStorageValue};
 
 /// Keys that are neither revoked nor expired; routers hold them all.
 const MOST: usize = 500;
@@ -57,6 +57,20 @@ impl Row {
     }
 }
 
+/// Why a change was taken back.
+enum Refused {
+    /// Nobody could do everything afterwards.
+    LastWayIn,
+    /// Storage failed.
+    Storage(Error),
+}
+
+impl From<Error> for Refused {
+    fn from(error: Error) -> Self {
+        Self::Storage(error)
+    }
+}
+
 impl Store<'_> {
     fn rows(&self, condition: &str, values: Vec<SqlStorageValue>) -> Result<Vec<Row>> {
         self.sql
@@ -86,7 +100,7 @@ impl Store<'_> {
             target: record.id.as_str(),
             detail: json!({"name": keep.name, "scopes": record.scopes, "expiresAt": record.expires_at.map(Millis::iso)}),
         };
-        self.change(&note, true, |at| {
+        self.change::<Error>(&note, true, |at| {
             self.sql.exec(
                 "DELETE FROM keys WHERE COALESCE(revoked_at, expires_at) < ?",
                 vec![integer(at.0.saturating_sub(REMEMBERED_MS))],
@@ -120,23 +134,72 @@ impl Store<'_> {
         rows.into_iter().map(Row::key).collect()
     }
 
-    /// Revokes a key; once is enough.
-    pub fn revoke(&self, id: &KeyId, author: &Author) -> Result<Option<StoredKey>> {
-        let Some(key) = self.key(id)? else { return Ok(None) };
+    /// Revokes a key; once is enough. Refused when it is the last way in.
+    pub fn revoke(&self, id: &KeyId, author: &Author) -> Result<Revocation> {
+        let Some(key) = self.key(id)? else {
+            return Ok(Revocation::Unknown);
+        };
         let note = Note {
             author,
             action: "key.revoked",
             target: id.as_str(),
             detail: json!({"name": key.name}),
         };
-        self.change(&note, true, |at| {
+        let outcome = self.change(&note, true, |at| {
+            let was_open = !self.is_locked(at)?;
             self.sql.exec(
                 "UPDATE keys SET revoked_at = ? WHERE id = ? AND revoked_at IS NULL",
                 vec![integer(at.0), id.as_str().into()],
             )?;
-            Ok(self.changes()? > 0)
-        })?;
-        self.key(id)
+            let changed = self.changes()? > 0;
+            if changed && was_open && self.is_locked(at)? {
+                return Err(Refused::LastWayIn);
+            }
+            Ok(changed)
+        });
+        match outcome {
+            Ok(_) => Ok(self
+                .key(id)?
+                .map_or(Revocation::Unknown, |key| Revocation::Revoked { key })),
+            Err(Refused::LastWayIn) => Ok(Revocation::LastWayIn),
+            Err(Refused::Storage(error)) => Err(error),
+        }
+    }
+
+    /// Whether nobody may do everything any more: not the holder of the bootstrap secret, and of no key either. Only who may do everything
+    /// can switch the bootstrap secret, so nothing but a new deployment would help.
+    fn is_locked(&self, now: Millis) -> Result<bool> {
+        let does_everything = |key: &KeyRecord| scope::permits(&key.scopes, Scope::Everything);
+        Ok(self.bootstrap_off()? && !self.good_keys(now)?.iter().any(does_everything))
+    }
+
+    /// Switches the bootstrap secret on again when the last key that may do everything has expired.
+    pub fn open_again(&self, now: Millis) -> Result<()> {
+        if !self.is_locked(now)? {
+            return Ok(());
+        }
+        let author = Author {
+            actor: "system".into(),
+            request_id: String::new(),
+        };
+        self.set_bootstrap(false, &author, json!({"because": "no usable key may do everything"}))
+            .map_err(|refused| match refused {
+                Refused::Storage(error) => error,
+                Refused::LastWayIn => stored("it cannot be opened again"),
+            })
+    }
+
+    /// When [`Self::open_again`] may have something to do: when the last key that may do everything expires.
+    pub fn next_lock(&self, now: Millis) -> Result<Option<Millis>> {
+        if !self.bootstrap_off()? {
+            return Ok(None);
+        }
+        let keys = self.good_keys(now)?.into_iter();
+        let ends = keys
+            .filter(|key| scope::permits(&key.scopes, Scope::Everything))
+            .map(|key| key.expires_at);
+        // One that does not expire keeps it off for good.
+        Ok(ends.collect::<Option<Vec<_>>>().and_then(|ends| ends.into_iter().max()))
     }
 
     /// Notes a use. No change that anybody must be told of.
@@ -153,12 +216,16 @@ impl Store<'_> {
         Ok(self.control()?.bootstrap_off != 0)
     }
 
-    /// Switches it. Refused (`false`) while no key could make further ones: nobody would get in any more.
-    pub fn switch_bootstrap(&self, off: bool, author: &Author, now: Millis) -> Result<bool> {
-        let makes_keys = |key: &KeyRecord| scope::permits(&key.scopes, Scope::KeysWrite);
-        if off && !self.good_keys(now)?.iter().any(makes_keys) {
-            return Ok(false);
+    /// Switches it. Refused (`false`) when nobody could do everything afterwards.
+    pub fn switch_bootstrap(&self, off: bool, author: &Author) -> Result<bool> {
+        match self.set_bootstrap(off, author, json!({})) {
+            Ok(()) => Ok(true),
+            Err(Refused::LastWayIn) => Ok(false),
+            Err(Refused::Storage(error)) => Err(error),
         }
+    }
+
+    fn set_bootstrap(&self, off: bool, author: &Author, detail: Value) -> std::result::Result<(), Refused> {
         let note = Note {
             author,
             action: if off {
@@ -167,15 +234,19 @@ impl Store<'_> {
                 "bootstrap.switched_on"
             },
             target: "bootstrap",
-            detail: json!({}),
+            detail,
         };
-        self.change(&note, true, |_| {
+        self.change(&note, true, |at| {
             self.sql.exec(
                 "UPDATE control SET bootstrap_off = ?1 WHERE id = 1 AND bootstrap_off != ?1",
                 vec![i32::from(off).into()],
             )?;
-            Ok(self.changes()? > 0)
+            let changed = self.changes()? > 0;
+            if changed && self.is_locked(at)? {
+                return Err(Refused::LastWayIn);
+            }
+            Ok(changed)
         })?;
-        Ok(true)
+        Ok(())
     }
 }

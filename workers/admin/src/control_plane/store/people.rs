@@ -10,7 +10,7 @@ use molt_common::trust::{EndSession, SessionRef};
 use serde::Deserialize;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
-use worker::Result;
+use worker::{Error, Result};
 
 /// A session is remembered no longer than this, whatever its token claims.
 const LONGEST_SESSION_MS: u64 = 31 * 24 * 3600 * 1000;
@@ -57,6 +57,18 @@ impl Store<'_> {
             .collect()
     }
 
+    /// Whether a user may not come in.
+    pub fn is_suspended(&self, user: UserId) -> Result<bool> {
+        let rows: Vec<UserRow> = self
+            .sql
+            .exec(
+                "SELECT user FROM suspended WHERE user = ?",
+                vec![user.to_string().into()],
+            )?
+            .to_array()?;
+        Ok(!rows.is_empty())
+    }
+
     /// Ends a session; once is enough.
     pub fn end_session(&self, ended: &EndSession, now: Millis) -> Result<()> {
         let until = ended.until.plus(SKEW_MS).min(now.plus(LONGEST_SESSION_MS));
@@ -71,7 +83,7 @@ impl Store<'_> {
             target: &user,
             detail: json!({"session": ended.session}),
         };
-        self.change(&note, true, |at| {
+        self.change::<Error>(&note, true, |at| {
             self.sql.exec(
                 "INSERT INTO ended_sessions (session, until) VALUES (?, ?) ON CONFLICT (session) DO NOTHING",
                 vec![ended.session.as_str().into(), integer(until.0)],
@@ -119,7 +131,7 @@ impl Store<'_> {
             target: &user,
             detail: json!({"reason": set.reason}),
         };
-        self.change(&note, true, |at| {
+        self.change::<Error>(&note, true, |at| {
             if set.suspended {
                 self.sql.exec(
                     "INSERT INTO suspended (user, since) VALUES (?, ?) ON CONFLICT (user) DO NOTHING",
@@ -162,7 +174,7 @@ impl Store<'_> {
             target: &set.email,
             detail: json!({}),
         };
-        self.change(&note, false, |at| {
+        self.change::<Error>(&note, false, |at| {
             if set.invited {
                 self.sql.exec(
                     "INSERT INTO invitations (email, created_at, invited_by) VALUES (?, ?, ?) ON CONFLICT (email) DO NOTHING",
