@@ -11,6 +11,8 @@ pub enum Spelling<'a> {
 
 /// First segments that belong to the platform and are never passed to a sandbox as they stand.
 pub const RESERVED: [&str; 6] = ["/api/super", "/api/admin", "/api/v1", "/_admin", "/_molt", "/webhooks"];
+/// Longer chains of escapes are taken for what they are after so many decodings.
+const MOST_DECODINGS: usize = 3;
 
 /// Whether `path` is `prefix` or lies below it (`/api/superx` does not lie below `/api/super`).
 #[must_use]
@@ -23,25 +25,24 @@ pub fn below(path: &str, prefix: &str) -> bool {
 #[must_use]
 pub fn spelling(raw: &str) -> Spelling<'_> {
     let plain = RESERVED.iter().find(|prefix| below(raw, prefix));
-    let folded = fold(raw);
-    let hidden = RESERVED.iter().find(|prefix| below(&folded, prefix));
-    if plain == hidden {
-        Spelling::Plain(raw)
-    } else {
-        Spelling::Ambiguous
-    }
-}
-
-/// Percent-decoded until nothing changes (at most thrice), backslashes and repeated slashes merged, dot segments resolved, lower case.
-fn fold(raw: &str) -> String {
     let mut text = raw.as_bytes().to_vec();
-    for _ in 0..3 {
+    // Whoever reads it next may decode it never, once or several times, and each must read the same.
+    for _ in 0..=MOST_DECODINGS {
+        let folded = fold(&text);
+        if RESERVED.iter().find(|prefix| below(&folded, prefix)) != plain {
+            return Spelling::Ambiguous;
+        }
         let decoded = percent_decode(&text);
         if decoded == text {
             break;
         }
         text = decoded;
     }
+    Spelling::Plain(raw)
+}
+
+/// Backslashes and repeated slashes merged, dot segments resolved, lower case.
+fn fold(text: &[u8]) -> String {
     let mut segments: Vec<&[u8]> = Vec::new();
     for segment in text.split(|byte| *byte == b'/' || *byte == b'\\') {
         // `;x` after a segment is a parameter to some readers.
@@ -104,6 +105,8 @@ mod tests {
             "/./_molt/x",
             "/_molt;x/y",
             "/_Admin/",
+            "//_molt/.%2e",
+            "/%61pi/super/%252e%252e/x",
         ] {
             assert_eq!(spelling(odd), Spelling::Ambiguous, "{odd}");
         }

@@ -82,6 +82,8 @@ fn secrets_of_every_shape_are_masked_in_free_text() {
         ("hunter22", "GATEWAY_TOKEN=hunter22 started"),
         ("hunter22", "user[password]=hunter22&x=1"),
         ("hunter22", "token%3Dhunter22"),
+        ("hunter22", "token: client.secret = hunter22"),
+        ("hunter22", "Bearer client.secret=>hunter22"),
         ("c2VjcmV0", "authorization: Basic c2VjcmV0"),
         ("c2VjcmV0cw", "sent Basic c2VjcmV0cw=="),
         ("abcdefgh12", "sent Bearer abcdefgh12"),

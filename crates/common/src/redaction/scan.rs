@@ -165,6 +165,7 @@ impl Scan<'_> {
         if harmless || shown == MASK {
             return None;
         }
+        let stop = self.with_value_of(value.start, stop);
         Some(self.mask(value.start, stop))
     }
 
@@ -275,7 +276,40 @@ impl Scan<'_> {
         let given = self.bytes.get(start..stop)?;
         let prose = given.iter().all(|byte| byte.is_ascii_lowercase() || *byte == b'.');
         let prose = prose && (!bearer || given.len() <= LONGEST_WORD);
-        (given.len() >= SHORTEST_CREDENTIAL && !prose).then(|| self.mask(start, stop))
+        if given.len() < SHORTEST_CREDENTIAL || prose {
+            return None;
+        }
+        let stop = self.with_value_of(start, stop);
+        Some(self.mask(start, stop))
+    }
+
+    /// What is masked may end in the name of the next secret, as in `token: secret = x`; masked, it would announce it no more. The end of
+    /// that secret then, else `stop`.
+    fn with_value_of(&self, start: usize, mut stop: usize) -> usize {
+        loop {
+            let masked = self.bytes.get(start..stop).unwrap_or_default();
+            let name_end = masked
+                .iter()
+                .rposition(|byte| !matches!(byte, b'=' | b'>' | b':'))
+                .map_or(start, |at| start + at + 1);
+            let name_start = self.bytes.get(start..name_end).unwrap_or_default();
+            let name_start = name_start
+                .iter()
+                .rposition(|byte| !is_word(*byte))
+                .map_or(start, |at| start + at + 1);
+            let name = self.input.get(name_start..name_end).unwrap_or_default();
+            let announces = announces(name);
+            if matches!(announces, Announces::Nothing | Announces::Count) {
+                return stop;
+            }
+            match self
+                .after_delimiter(name_end)
+                .map(|value| self.value_end(&value, announces))
+            {
+                Some(end) if end > stop => stop = end,
+                _ => return stop,
+            }
+        }
     }
 
     /// Takes user and password out of what follows `//`.
