@@ -79,6 +79,35 @@ impl Raw {
         tokio::time::timeout(limit, read).await.ok()
     }
 
+    /// Says that nothing more will be sent, and still listens.
+    pub async fn close_writing(&mut self) {
+        // A peer that has closed already is no fault.
+        let _ = self.stream.shutdown().await;
+    }
+
+    /// Whether the peer closes or resets within this time; what it sends until then does not matter.
+    pub async fn ends_within(mut self, limit: Duration) -> bool {
+        let mut bytes = Vec::new();
+        tokio::time::timeout(limit, self.stream.read_to_end(&mut bytes))
+            .await
+            .is_ok()
+    }
+
+    /// Whether these bytes arrive within this time, whatever comes before them.
+    pub async fn brings(&mut self, expected: &[u8], limit: Duration) -> bool {
+        let read = async {
+            let mut bytes = Vec::new();
+            while let Ok(byte) = self.stream.read_u8().await {
+                bytes.push(byte);
+                if bytes.ends_with(expected) {
+                    return true;
+                }
+            }
+            false
+        };
+        tokio::time::timeout(limit, read).await.unwrap_or(false)
+    }
+
     /// Reads everything until the peer closes.
     ///
     /// # Panics

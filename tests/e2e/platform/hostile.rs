@@ -31,7 +31,7 @@ fn assert_unbroken(reply: &RawReply, what: &[u8]) {
 }
 
 /// The stack as it was: the same programs, and a sandbox that was not started anew.
-async fn assert_untouched(stack: &Stack, user: &User, before: (Vec<i32>, u64)) {
+pub async fn assert_untouched(stack: &Stack, user: &User, before: (Vec<i32>, u64)) {
     stack.get("/health").send().await.expect(200);
     stack.get("/echo").user(user).send().await.expect(200);
     assert_eq!(programs(stack), before.0, "a program of the stack was restarted");
@@ -47,7 +47,7 @@ fn programs(stack: &Stack) -> Vec<i32> {
         .collect()
 }
 
-async fn begin(stack: &Stack) -> (User, (Vec<i32>, u64)) {
+pub async fn begin(stack: &Stack) -> (User, (Vec<i32>, u64)) {
     let ada = stack.seeded("Ada");
     stack.awake(&ada).await;
     let before = (programs(stack), stack.generation(&ada).await);

@@ -10,6 +10,7 @@ mod exec_limits;
 mod first_page;
 mod headers;
 mod hostile;
+mod hostile_frames;
 mod http;
 mod isolation;
 mod keys;
@@ -111,6 +112,7 @@ fn main() -> ExitCode {
             reserved_paths_hold_nothing, lists_refuse_bad_pages,
         }
         hostile { no_path_breaks_anything, no_header_breaks_anything, no_token_opens_anything, no_body_breaks_anything }
+        hostile_frames { no_frame_breaks_anything, slow_and_half_open_peers_hold_up_nobody }
         isolation {
             the_host_is_not_visible, other_sandboxes_are_not_visible, the_hosts_network_is_closed,
             no_secret_is_in_reach, no_secret_is_on_a_command_line, commands_have_no_privileges,
