@@ -7,11 +7,13 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, crypto};
 use libfuzzer_sys::fuzz_target;
 use molt_common::time::Millis;
-use molt_common::user_token::{TokenPolicy, User};
+use molt_common::user_token::native::PublishedKeys;
+use molt_common::user_token::{Issuers, KeySet, LONGEST_KEY_SET, Settings, Source, User};
 use serde_json::{Map, Value, json};
 
 const SECRET: &str = "a-secret-of-the-provider-of-32-bytes-or-more";
 const ISSUER: &str = "https://issuer.test/auth/v1";
+const KEYS_URL: &str = "https://issuer.test/keys";
 const NOW_S: i64 = 1_800_000_000;
 const ADA: &str = "0b0f3c1e-6f0e-4b51-9a35-5a7d3c0f1a11";
 const LEEWAY_S: f64 = 60.0;
@@ -58,6 +60,7 @@ enum Payload {
 #[derive(Arbitrary, Debug)]
 struct Input {
     unsigned: String,
+    keys: Vec<u8>,
     header: Option<String>,
     payload: Payload,
     algorithm: u8,
@@ -112,12 +115,49 @@ fn claims(changes: &[(Claim, Content)]) -> Value {
     claims
 }
 
-fn accept(token: &str) -> Option<User> {
-    let policy = TokenPolicy {
-        secret: Some(SECRET),
-        issuer: ISSUER,
+/// Two issuers, of which only the first has a secret; the keys that both publish are whatever document was made up.
+fn issuers() -> Issuers {
+    let text = |text: &str| Some(text.to_owned());
+    Issuers::read(&Settings {
+        secret: text(SECRET),
+        issuer: text(ISSUER),
+        jwks_url: text(KEYS_URL),
+        access_team: text("https://team.test"),
+        access_audience: text("tag"),
+        ..Settings::default()
+    })
+    .expect("settings")
+}
+
+fn accept(token: &str, keys: &PublishedKeys) -> Option<User> {
+    let now = Millis(NOW_S.unsigned_abs() * 1000);
+    let issuers = issuers();
+    let access = issuers.authenticate_natively(token, Source::Access, keys, now);
+    assert!(access.is_err(), "accepted as an assertion of Access");
+    let found = issuers.authenticate_natively(token, Source::Bearer, keys, now).ok();
+    let by_cookie = issuers.authenticate_natively(token, Source::Cookie, keys, now).ok();
+    assert_eq!(found, by_cookie);
+    found
+}
+
+/// Publishes a document, if it is a set of keys, at both addresses.
+fn published(document: &[u8]) -> PublishedKeys {
+    let Ok(set) = KeySet::parse(document) else {
+        return PublishedKeys::default();
     };
-    policy.verify(token, Millis(NOW_S.unsigned_abs() * 1000)).ok()
+    assert!(document.len() <= LONGEST_KEY_SET && set.len() <= 64);
+    let text = String::from_utf8_lossy(document);
+    let json: Value = serde_json::from_slice(document).expect("a set of keys is JSON");
+    for entry in json["keys"].as_array().expect("a list") {
+        let Some(key) = entry["kid"].as_str().and_then(|kid| set.get(kid)) else {
+            continue;
+        };
+        assert!(!key.kid.is_empty(), "{text}");
+        assert_ne!(entry["kty"], "oct", "a shared secret counts as published: {text}");
+        assert!(!key.fits(b""), "{text}");
+    }
+    let addresses = [KEYS_URL, "https://team.test/cdn-cgi/access/certs"];
+    PublishedKeys(addresses.into_iter().map(|url| (url.to_owned(), set.clone())).collect())
 }
 
 /// What the policy promises, read from the claims in another way.
@@ -152,7 +192,8 @@ fn assert_person(claims: &Map<String, Value>, user: &User) {
 }
 
 fuzz_target!(|input: Input| {
-    assert!(accept(&input.unsigned).is_none(), "accepted without a signature");
+    let keys = published(&input.keys);
+    assert!(accept(&input.unsigned, &keys).is_none(), "accepted without a signature");
     let algorithm = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512][usize::from(input.algorithm % 8).min(2)];
     let default = format!(r#"{{"typ":"JWT","alg":"{algorithm:?}"}}"#);
     let own_header = input.header.is_none();
@@ -185,7 +226,7 @@ fuzz_target!(|input: Input| {
         bytes[at] = with;
     }
     let Ok(token) = String::from_utf8(bytes) else { return };
-    let Some(user) = accept(&token) else {
+    let Some(user) = accept(&token, &keys) else {
         let untouched = own_header && matches!(&input.payload, Payload::Claims(changes) if changes.is_empty());
         let right = token == good && !input.other_key && algorithm == Algorithm::HS256;
         assert!(!(untouched && right), "a good token is refused");

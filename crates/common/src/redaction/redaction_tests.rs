@@ -83,6 +83,14 @@ fn secrets_of_every_shape_are_masked_in_free_text() {
         ("hunter22", "user[password]=hunter22&x=1"),
         ("hunter22", "token%3Dhunter22"),
         ("hunter22", "token: client.secret = hunter22"),
+        (
+            "MIIEvQ",
+            "Authorization: -----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
+        ),
+        (
+            "MIIEvQ",
+            "KEY=-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
+        ),
         ("hunter22", "Bearer client.secret=>hunter22"),
         ("c2VjcmV0", "authorization: Basic c2VjcmV0"),
         ("c2VjcmV0cw", "sent Basic c2VjcmV0cw=="),
@@ -295,6 +303,10 @@ proptest! {
 #[test]
 fn a_mebibyte_of_anything_takes_linear_time() {
     let patterns = [
+        "a.token = ",
+        "token: a.secret = ",
+        "token: -----BEGIN ",
+        "Cookie: -----BEGIN PRIVATE KEY\n",
         "a",
         "-",
         "eyJ",

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 const SHORTEST_CREDENTIAL: usize = 8;
 /// A word of small letters after `Bearer` that is no longer than this is prose.
 const LONGEST_WORD: usize = 16;
+/// How a first line of PEM begins.
+const BEGIN: &[u8] = b"-----BEGIN";
 /// What may stand between a name and its `=` or `:`, and between that and the value: quotes, brackets, blanks.
 const GAP: usize = 6;
 
@@ -106,7 +108,7 @@ impl Scan<'_> {
         }
         let end = self.until(at, |byte| !is_word(byte));
         let run = self.bytes.get(at..end).unwrap_or_default();
-        if run.ends_with(b"-----BEGIN")
+        if run.ends_with(BEGIN)
             && let Some(end) = self.private_key(end)
         {
             return self.mask(at, end);
@@ -283,10 +285,22 @@ impl Scan<'_> {
         Some(self.mask(start, stop))
     }
 
-    /// What is masked may end in the name of the next secret, as in `token: secret = x`; masked, it would announce it no more. The end of
-    /// that secret then, else `stop`.
+    /// What is masked may end in the name of the next secret, as in `token: secret = x`, or hold the first line of a private key; masked,
+    /// they would announce what follows no more. The end of that then, else `stop`.
     fn with_value_of(&self, start: usize, mut stop: usize) -> usize {
+        // Up to here no private key begins: each piece is searched once, however many names follow each other.
+        let mut searched = start;
         loop {
+            let piece = self.bytes.get(searched..stop).unwrap_or_default();
+            let key = piece.windows(BEGIN.len()).position(|window| window == BEGIN);
+            if let Some(end) = key.and_then(|at| self.private_key(searched + at + BEGIN.len()))
+                && end > stop
+            {
+                searched = end;
+                stop = end;
+                continue;
+            }
+            searched = stop;
             let masked = self.bytes.get(start..stop).unwrap_or_default();
             let name_end = masked
                 .iter()
