@@ -87,7 +87,7 @@ pub async fn signing_out_closes_the_sockets_of_that_session_everywhere(stack: Ar
         .await;
         println!("{url} refuses the token {:?} after signing out", begun.elapsed());
         let refused = stack.handshake_at(url, "/socket").user(&leaving).attempt().await;
-        assert_eq!(refused.err().expect("its session has ended").status().as_u16(), 401);
+        assert_eq!(refused.expect_err("its session has ended").status().as_u16(), 401);
         let page = stack.call_at(url, "GET", "/").session(&leaving).browser().send().await;
         assert!(page.expect(302).header("location").starts_with("/login"));
         echo(&stack, url, &staying).await.expect(200);
@@ -168,7 +168,7 @@ pub async fn nothing_is_started_for_a_suspended_user(stack: Arc<Stack>) {
             .await
             .expect(403);
         let refused = stack.handshake_at(url, "/socket").user(&user).attempt().await;
-        assert_eq!(refused.err().expect("he is suspended").status().as_u16(), 403);
+        assert_eq!(refused.expect_err("he is suspended").status().as_u16(), 403);
     }
     let state = stack.state(&user).await;
     assert_eq!(
