@@ -106,7 +106,7 @@ describe('a session that ends under an open page', () => {
     await page.getByRole('button', { name: 'Sign out' }).click({ timeout: PAGE_MS });
     const { code, reason } = await until('the socket was closed', CLOSED_MS, async () => (await closes(ada.page))[before]);
     assert.equal(code, 4402, reason);
-    await page.waitForURL(`${stack.url}/login`, { timeout: PAGE_MS });
+    await shown(page.getByRole('heading', { name: 'Signed out' }));
     await until('the page has tried again', RECONNECT_MS, async () => (await closes(ada.page)).length > before + 1);
     assert.equal(ada.watch.admitted.length, 2, 'nobody was let in again');
     await shown(ada.page.getByText(RECONNECTING).first());
@@ -122,7 +122,7 @@ describe('a session that ends under an open page', () => {
     const response = await fetch(`${stack.url}/api/super/users/${person.id}/suspend`, {
       method: 'POST',
       headers: { 'x-admin-secret': stack.adminSecret, 'content-type': 'application/json' },
-      body: '{}',
+      body: JSON.stringify({ reason: 'a test' }),
     });
     assert.ok(response.ok, `${response.status} ${await response.text()}`);
     const { code, reason } = await until('the socket was closed', CLOSED_MS, async () => (await closes(page))[0]);

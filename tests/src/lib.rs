@@ -26,5 +26,4 @@ pub mod secrets;
 pub mod signing_key;
 pub mod socket;
 pub mod stack;
-pub mod trust;
 pub mod wait;

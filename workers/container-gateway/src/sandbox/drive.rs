@@ -4,7 +4,7 @@ use super::supervisor::Supervisor;
 use super::trail;
 use crate::sandbox_do::Sandbox;
 use molt_common::control::env as variable;
-use molt_common::id::hex;
+use molt_common::id::{SandboxId, hex};
 use molt_common::sandbox_call::Phase;
 use molt_common::time::Millis;
 use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Sandbox as Machine, Stage};
@@ -129,10 +129,17 @@ async fn abort(object: &Sandbox, reason: &str) -> Result<()> {
     object::abort(&object.state, reason)
 }
 
+/// Id of the sandbox, which is the object's name. The runtime does not know it in an object that was called from another process by number
+/// alone; its owner, who is known before anything is started or told, names it then.
+fn name(object: &Sandbox, machine: &Machine) -> Option<String> {
+    let of_owner = || Some(SandboxId::personal(machine.owner?).as_str().to_owned());
+    object.state.id().name().or_else(of_owner)
+}
+
 fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<String, String> {
     let text = |name: &str| settings::text(&object.env, name).unwrap_or_default();
     let pairs = [
-        (variable::SANDBOX_ID, object.state.id().name().unwrap_or_default()),
+        (variable::SANDBOX_ID, name(object, machine).unwrap_or_default()),
         (variable::GENERATION, machine.generation.to_string()),
         (variable::CONTROL_TOKEN, token),
         (
@@ -200,7 +207,8 @@ async fn deliver(object: &Sandbox) -> Result<Option<Millis>> {
 }
 
 async fn copy(object: &Sandbox, sequence: i64, view: &str) -> Result<()> {
-    let Some(owner) = object.store()?.load()?.owner else {
+    let machine = object.store()?.load()?;
+    let (Some(owner), Some(id)) = (machine.owner, name(object, &machine)) else {
         return Ok(());
     };
     let statement = object.env.d1("PLATFORM_DB")?.prepare(
@@ -208,7 +216,6 @@ async fn copy(object: &Sandbox, sequence: i64, view: &str) -> Result<()> {
          ON CONFLICT (sandbox_id) DO UPDATE SET sequence = excluded.sequence, view = excluded.view, updated_at = excluded.updated_at \
          WHERE excluded.sequence > sandbox_states.sequence",
     );
-    let id = object.state.id().name().unwrap_or_default();
     let owner = owner.to_string();
     // Counters and times of this era are exact in the f64 that D1 takes.
     #[allow(clippy::cast_precision_loss)]
