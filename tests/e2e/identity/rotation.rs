@@ -73,5 +73,10 @@ pub async fn known_keys_wait_for_no_search() {
     // Nobody can tell whether the id is a new key of the issuer's.
     let reply = within("the search is given up", Duration::from_secs(20), search).await;
     reply.problem(503, "authentication_unavailable");
+    assert_eq!(
+        status(&stack, &known).await,
+        200,
+        "a search that failed costs nobody his key"
+    );
     stack.stop().await.assert_clean();
 }
