@@ -78,6 +78,48 @@ pub async fn commands_and_sandboxes_have_chains_of_their_own(stack: Arc<Stack>) 
     );
 }
 
+pub async fn no_secret_is_in_the_trail(stack: Arc<Stack>) {
+    let (id, key) = stack.admin_key("seen nowhere", &["fleet:read"]).await;
+    let user = stack.new_user().await;
+    let secret = format!("planted{}", uuid::Uuid::new_v4().simple());
+    let body = json!({
+        "command": format!("true --password={secret}; curl -s -H 'Authorization: Bearer {secret}' http://127.0.0.1:9/ -H 'X-Admin-Secret: {key}'"),
+        "env": {"VALUE": secret}, "stdin": secret, "timeoutMs": 5_000,
+    });
+    stack.exec(&user, &body).await;
+    let reason = json!({"reason": format!("found token={secret}")});
+    for verb in ["/suspend", "/reinstate"] {
+        let call = stack.post(&user.path(verb)).admin().json(&reason);
+        call.send().await.expect(200);
+    }
+    for chain in ["control-plane".to_owned(), format!("exec:{}", user.id)] {
+        settled(&stack, &chain).await;
+    }
+    let rows = stack.sql("SELECT * FROM audit").await;
+    let (opener, trail) = (key.rsplit('_').next().expect("a secret"), Value::from(rows).to_string());
+    assert!(trail.contains(&id) && trail.contains(&user.id) && trail.contains("exec.submitted"));
+    assert!(trail.contains("[redacted]") && trail.contains("stdinBytes"));
+    for planted in [secret.as_str(), opener, &stack.secrets.admin] {
+        let at = trail.find(planted);
+        assert!(
+            at.is_none(),
+            "…{}",
+            &trail[at.unwrap_or(0).saturating_sub(200)..][..200]
+        );
+    }
+}
+
+pub async fn asking_twice_to_cancel_is_one_change(stack: Arc<Stack>) {
+    let user = stack.new_user().await;
+    let accepted = stack.submit(&user, &json!({"command": "sleep 600"})).await;
+    for _ in 0..2 {
+        stack.cancel(&accepted).await;
+    }
+    stack.outcome(&accepted).await;
+    let report = settled(&stack, &format!("exec:{}", user.id)).await;
+    assert_eq!(report["entries"], 2, "{report}");
+}
+
 pub async fn bad_questions_are_named_by_field(stack: Arc<Stack>) {
     for chain in [
         "",

@@ -48,7 +48,7 @@ fn main() -> ExitCode {
         }
         audit {
             every_change_of_the_control_plane_is_chained, commands_and_sandboxes_have_chains_of_their_own,
-            bad_questions_are_named_by_field,
+            bad_questions_are_named_by_field, no_secret_is_in_the_trail, asking_twice_to_cancel_is_one_change,
         }
         sign_in {
             without_a_token_a_program_gets_401, without_a_token_a_browser_goes_to_the_login,
