@@ -20,8 +20,8 @@ const LIMITS: Limits = Limits {
 const _: () = assert!((LIMITS.time_ms as u64) < FETCH_LIMIT_MS);
 /// How long a cache between us and the issuer may keep its keys, in seconds.
 const EDGE_CACHE_S: u32 = 300;
-/// How often a request without any key looks for what another one is fetching.
-const POLL: Duration = Duration::from_millis(25);
+/// How often a request without its key looks for what a fetch has brought.
+const POLL: Duration = Duration::from_millis(10);
 
 thread_local! {
     // By address. Plain data, never a future: a request must not wait for another one's I/O, only for its own timer.
@@ -39,9 +39,18 @@ fn with_cache<T>(endpoint: &KeyEndpoint, work: impl FnOnce(&mut KeyCache) -> T) 
 
 /// The isolate's keys, on behalf of one request.
 pub struct IsolateKeys<'a>(
-    /// Carries a renewal on after the request is answered.
+    /// Carries a fetch on after the request is answered, or its client has gone.
     pub &'a Context,
 );
+
+impl IsolateKeys<'_> {
+    /// Others wait for what it brings, and a search for an unknown key comes once a minute: it must not end with this client.
+    fn fetch(&self, endpoint: &KeyEndpoint, kid: &str, reason: Reason, now: Millis) {
+        begin(endpoint, reason, now);
+        let (endpoint, kid) = (endpoint.clone(), kid.to_owned());
+        self.0.wait_until(async move { refresh(&endpoint, &kid, reason).await });
+    }
+}
 
 impl KeySource for IsolateKeys<'_> {
     async fn find(&self, endpoint: &KeyEndpoint, kid: &str) -> Lookup {
@@ -51,17 +60,11 @@ impl KeySource for IsolateKeys<'_> {
             match with_cache(endpoint, |cache| cache.decide(kid, now)) {
                 Decision::Use { key, renew } => {
                     if renew {
-                        begin(endpoint, Reason::Renew, now);
-                        let (endpoint, kid) = (endpoint.clone(), kid.to_owned());
-                        self.0
-                            .wait_until(async move { refresh(&endpoint, &kid, Reason::Renew).await });
+                        self.fetch(endpoint, kid, Reason::Renew, now);
                     }
                     return Lookup::Found(key);
                 }
-                Decision::Fetch(reason) => {
-                    begin(endpoint, reason, now);
-                    refresh(endpoint, kid, reason).await;
-                }
+                Decision::Fetch(reason) => self.fetch(endpoint, kid, reason, now),
                 Decision::Wait => Delay::from(POLL).await,
                 Decision::Unknown => return Lookup::Unknown,
                 Decision::Unavailable(seconds) => return Lookup::Unavailable(seconds),

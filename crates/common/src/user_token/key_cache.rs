@@ -121,8 +121,8 @@ impl KeyCache {
         }
         match remaining(self.searched, INTERVAL_MS, now) {
             None => Decision::Fetch(Reason::UnknownKey),
-            // The search failed, so this may be a new key of the issuer as well as nonsense.
-            Some(ms) if self.failed.is_some() => Decision::Unavailable(whole_seconds(ms)),
+            // The search failed or was lost, so this may be a new key of the issuer as well as nonsense.
+            Some(ms) if self.failed.is_some() || self.begun.is_some() => Decision::Unavailable(whole_seconds(ms)),
             Some(_) => Decision::Unknown,
         }
     }

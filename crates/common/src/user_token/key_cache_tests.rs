@@ -134,6 +134,19 @@ fn a_search_that_failed_leaves_the_question_open() {
 }
 
 #[test]
+fn a_search_that_was_lost_leaves_the_question_open() {
+    let mut cache = holding(&["a"], START);
+    cache.begin(Reason::UnknownKey, START);
+    let lost = START.plus(FETCH_LIMIT_MS);
+    assert_eq!(cache.decide("b", lost), Decision::Unavailable(57));
+    assert!(renews(&cache.decide("a", lost)).is_some());
+    assert_eq!(
+        cache.decide("b", START.plus(INTERVAL_MS)),
+        Decision::Fetch(Reason::UnknownKey)
+    );
+}
+
+#[test]
 fn a_withdrawn_key_is_gone_with_the_set() {
     let mut cache = holding(&["a", "b"], START);
     cache.begin(Reason::Renew, START.plus(FRESH));
