@@ -25,7 +25,10 @@ impl SessionRef {
     /// The session of a verified token: `session_id` is its claim of that name. 32 hexadecimal digits after a letter.
     #[must_use]
     pub fn of(user: UserId, session_id: Option<&str>, token: &str) -> Self {
-        let (letter, what) = session_id.map_or(("t", token), |id| ("s", id));
+        // What is signed, without the signature: with ECDSA anybody can turn one valid signature into another, and an ended token would
+        // be good again.
+        let signed = token.rsplit_once('.').map_or(token, |(signed, _)| signed);
+        let (letter, what) = session_id.map_or(("t", signed), |id| ("s", id));
         let digest = Sha256::digest(format!("molt/session/{user}/{letter}/{what}").as_bytes());
         let digits: String = hex(&digest).chars().take(32).collect();
         Self(format!("{letter}{digits}"))
@@ -166,6 +169,9 @@ mod tests {
         );
         let bare = SessionRef::of(user(1), None, "token");
         assert_ne!(bare, SessionRef::of(user(1), None, "a renewed token"));
+        let signed_by = |signature: &str| SessionRef::of(user(1), None, &format!("header.claims.{signature}"));
+        assert_eq!(signed_by("one"), signed_by("another"));
+        assert_ne!(signed_by("one"), SessionRef::of(user(1), None, "header.others.one"));
         assert_ne!(bare, SessionRef::of(user(1), Some("token"), "x"));
         assert_eq!(SessionRef::parse(first.as_str()), Some(first));
         for bad in [

@@ -1,6 +1,7 @@
 //! Users of an issuer that publishes its keys, and of Cloudflare Access: who gets in, and what trouble with the keys does to them.
 
 mod access;
+mod ended;
 mod hostile;
 mod opening;
 mod rotation;
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
             an_assertion_opens, people_of_access_are_nobody_elses, other_assertions_are_refused,
             an_assertion_counts_in_its_header_alone, a_foreign_page_cannot_use_an_assertion,
         }
+        ended { an_ended_session_stays_ended_under_another_signature }
         hostile { none_opens_the_stack }
     };
     trials.extend(trials! { group, alone;
