@@ -10,7 +10,7 @@ use ureq::Agent;
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No secret in the environment.
-    #[error("set MOLT_ADMIN_SECRET to an admin key or the bootstrap secret")]
+    #[error("set MOLT_ADMIN_SECRET to the admin secret")]
     NoSecret,
     /// The address is none.
     #[error("--url must begin with http:// or https://")]
@@ -84,29 +84,19 @@ impl Client {
         Self::read(path, request.send_json(body))
     }
 
-    /// `DELETE`.
+    /// Every entry of a list of `users`, page after page.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn delete(&self, path: &str) -> Result<Value, ClientError> {
-        let secret = self.secret.as_deref().ok_or(ClientError::NoSecret)?;
-        let request = self.agent.delete(format!("{}{path}", self.url));
-        Self::read(path, request.header("x-admin-secret", secret).call())
-    }
-
-    /// Every entry of the list `field`, page after page.
-    ///
-    /// # Errors
-    /// See [`ClientError`].
-    pub fn list(&self, path: &str, field: &str) -> Result<Vec<Value>, ClientError> {
+    pub fn list(&self, path: &str) -> Result<Vec<Value>, ClientError> {
         let mut entries = Vec::new();
         let mut cursor = String::new();
         loop {
             let page = self.get(&format!("{path}?cursor={cursor}"), true)?;
-            let Some(part) = page.get(field).and_then(Value::as_array) else {
+            let Some(users) = page.get("users").and_then(Value::as_array) else {
                 return Err(ClientError::Unexpected(path.into(), page.to_string()));
             };
-            entries.extend(part.iter().cloned());
+            entries.extend(users.iter().cloned());
             match page.get("nextCursor").and_then(Value::as_str) {
                 Some(next) => cursor = next.to_owned(),
                 None => return Ok(entries),
@@ -148,7 +138,7 @@ impl Client {
 }
 
 /// One path segment, percent-encoded.
-pub fn encoded(text: &str) -> String {
+fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),

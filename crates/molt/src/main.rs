@@ -4,11 +4,8 @@
 //! the machine.
 #![forbid(unsafe_code)]
 
-mod audit;
 mod client;
 mod exec;
-mod keys;
-mod people;
 mod show;
 
 use clap::{Parser, Subcommand};
@@ -20,7 +17,7 @@ use std::process::ExitCode;
 #[command(
     version,
     about,
-    after_help = "An admin key or the bootstrap secret is read from the environment variable MOLT_ADMIN_SECRET."
+    after_help = "The admin secret is read from the environment variable MOLT_ADMIN_SECRET."
 )]
 struct Arguments {
     /// Address of the router, e.g. https://agents.example.com
@@ -37,21 +34,8 @@ struct Arguments {
 enum Command {
     /// Asks the router whether it is well.
     Health,
-    /// Lists users, and decides who may come in.
-    Users {
-        #[command(subcommand)]
-        action: Option<people::Action>,
-    },
-    /// Lists, makes and revokes admin keys.
-    Keys {
-        #[command(subcommand)]
-        action: keys::Action,
-    },
-    /// Verifies the audit trail.
-    Audit {
-        #[command(subcommand)]
-        action: audit::Action,
-    },
+    /// Lists users.
+    Users,
     /// Shows the stored state of one sandbox, or of all.
     State {
         /// User id or name.
@@ -85,13 +69,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
     let client = Client::new(&arguments.url)?;
     match &arguments.command {
         Command::Health => show::health(&client.get("/health", false)?, arguments.json),
-        Command::Users { action: None } => show::users(&client.list("/api/super/users", "users")?, arguments.json),
-        Command::Users { action: Some(action) } => people::run(&client, action, arguments.json)?,
-        Command::Keys { action } => keys::run(&client, action, arguments.json)?,
-        Command::Audit { action } => return audit::run(&client, action, arguments.json),
-        Command::State { user: None } => {
-            show::states(&client.list("/api/super/state/dashboard", "users")?, arguments.json)
-        }
+        Command::Users => show::users(&client.list("/api/super/users")?, arguments.json),
+        Command::State { user: None } => show::states(&client.list("/api/super/state/dashboard")?, arguments.json),
         Command::State { user: Some(user) } => {
             let id = client.user(user)?;
             show::states(

@@ -6,10 +6,6 @@ fn text<'a>(entry: &'a Value, key: &str) -> std::borrow::Cow<'a, str> {
     match entry.get(key) {
         Some(Value::String(text)) => text.as_str().into(),
         None | Some(Value::Null) => "-".into(),
-        Some(Value::Array(items)) if items.iter().all(Value::is_string) => {
-            let words: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
-            words.join(" ").into()
-        }
         Some(other) => other.to_string().into(),
     }
 }
@@ -69,61 +65,6 @@ pub fn states(entries: &[Value], json: bool) {
     );
 }
 
-/// Admin keys.
-pub fn keys(entries: &[Value], json: bool) {
-    print(
-        &[
-            "id",
-            "name",
-            "scopes",
-            "enabled",
-            "createdBy",
-            "expiresAt",
-            "lastUsedAt",
-            "revokedAt",
-        ],
-        entries,
-        json,
-    );
-}
-
-/// A key that was just made, with what opens.
-pub fn made_key(answer: &Value, json: bool) {
-    print(
-        &["id", "name", "scopes", "expiresAt", "key"],
-        std::slice::from_ref(answer),
-        json,
-    );
-}
-
-/// How a user stands.
-pub fn standing(answer: &Value, json: bool) {
-    print(&["userId", "status", "changed"], std::slice::from_ref(answer), json);
-}
-
-/// What came of an invitation.
-pub fn invitation(answer: &Value, json: bool) {
-    print(&["email", "invited", "changed"], std::slice::from_ref(answer), json);
-}
-
-/// How far a chain of the audit trail is sound.
-pub fn chain(answer: &Value, json: bool) {
-    print(
-        &[
-            "chain",
-            "entries",
-            "verified",
-            "brokenAt",
-            "why",
-            "copied",
-            "copyAgrees",
-            "head",
-        ],
-        std::slice::from_ref(answer),
-        json,
-    );
-}
-
 #[cfg(test)]
 mod tests {
     use super::table;
@@ -133,6 +74,5 @@ mod tests {
     fn columns_line_up() {
         let shown = table(&["a", "bb"], &[json!({"a": "long", "bb": 1}), json!({"a": null})]);
         assert_eq!(shown, "a     bb\nlong  1\n-     -");
-        assert_eq!(table(&["a"], &[json!({"a": ["x", "y"]})]), "a\nx y");
     }
 }
