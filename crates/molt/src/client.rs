@@ -5,18 +5,25 @@ use molt_common::problem::Problem;
 use serde_json::Value;
 use std::time::Duration;
 use ureq::Agent;
+use ureq::http::HeaderValue;
 
 /// Why a command could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// No secret in the environment.
-    #[error("set MOLT_ADMIN_SECRET to the admin secret")]
+    #[error("set MOLT_ADMIN_SECRET to the admin secret or to an admin key")]
     NoSecret,
+    /// What stands in the environment fits in no header. It is not shown.
+    #[error("MOLT_ADMIN_SECRET holds a character that neither the admin secret nor an admin key has")]
+    BadSecret,
     /// The address is none.
     #[error("--url must begin with http:// or https://")]
     Url,
+    /// An argument makes no sense.
+    #[error("{0}")]
+    Argument(String),
     /// The API refused.
-    #[error("{} {}: {}", .0.status, .0.code, .0.detail)]
+    #[error("{}", refusal(.0))]
     Refused(Box<Problem>),
     /// The answer is not what the API documents.
     #[error("{0} answered {1}")]
@@ -24,20 +31,46 @@ pub enum ClientError {
     /// No answer.
     #[error("{0}: {1}")]
     Unreachable(String, ureq::Error),
+    /// Standard output takes no more.
+    #[error("standard output: {0}")]
+    Output(#[from] std::io::Error),
+    /// A key was made, and nobody has it.
+    #[error("key {id} was made but could not be written to standard output: {cause}; revoke it: molt keys revoke {id}")]
+    KeyLost {
+        /// Its id.
+        id: String,
+        /// Why it could not be written.
+        cause: std::io::Error,
+    },
 }
+
+/// What a problem says, with the field that is wrong, and with the request where an operator has to look further.
+fn refusal(problem: &Problem) -> String {
+    let mut text = format!("{} {}: {}", problem.status, problem.code, problem.detail);
+    if let Some(field) = &problem.field {
+        text.push_str(&format!(" [field: {field}]"));
+    }
+    if let (500.., Some(request)) = (problem.status, &problem.request_id) {
+        text.push_str(&format!(" [request: {request}]"));
+    }
+    text
+}
+
+/// Carries the admin secret, or an admin key.
+const SECRET: &str = "x-admin-secret";
 
 /// A connection to one deployment.
 pub struct Client {
     agent: Agent,
     url: String,
-    secret: Option<String>,
+    secret: Option<HeaderValue>,
 }
 
 impl Client {
-    /// For the router at `url`; the secret comes from `MOLT_ADMIN_SECRET`.
+    /// For the router at `url`; the secret, or an admin key in its place, comes from `MOLT_ADMIN_SECRET`.
     ///
     /// # Errors
-    /// [`ClientError::Url`].
+    /// [`ClientError::Url`], [`ClientError::BadSecret`].
     pub fn new(url: &str) -> Result<Self, ClientError> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(ClientError::Url);
@@ -49,13 +82,11 @@ impl Client {
             .max_redirects(0)
             .build()
             .into();
-        let secret = std::env::var("MOLT_ADMIN_SECRET")
-            .ok()
-            .filter(|secret| !secret.is_empty());
+        let given = std::env::var_os("MOLT_ADMIN_SECRET").unwrap_or_default();
         Ok(Self {
             agent,
             url: url.trim_end_matches('/').to_owned(),
-            secret,
+            secret: header(given.to_str().ok_or(ClientError::BadSecret)?)?,
         })
     }
 
@@ -64,11 +95,11 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub fn get(&self, path: &str, admin: bool) -> Result<Value, ClientError> {
-        let mut request = self.agent.get(format!("{}{path}", self.url));
+        let mut request = self.agent.get(self.address(path));
         if admin {
-            request = request.header("x-admin-secret", self.secret.as_deref().ok_or(ClientError::NoSecret)?);
+            request = request.header(SECRET, self.secret()?);
         }
-        Self::read(path, request.call())
+        self.read(path, request.call())
     }
 
     /// `POST` of JSON.
@@ -76,27 +107,42 @@ impl Client {
     /// # Errors
     /// See [`ClientError`].
     pub fn post(&self, path: &str, body: &impl serde::Serialize) -> Result<Value, ClientError> {
-        let secret = self.secret.as_deref().ok_or(ClientError::NoSecret)?;
-        let request = self
-            .agent
-            .post(format!("{}{path}", self.url))
-            .header("x-admin-secret", secret);
-        Self::read(path, request.send_json(body))
+        let request = self.agent.post(self.address(path)).header(SECRET, self.secret()?);
+        self.read(path, request.send_json(body))
     }
 
-    /// Every entry of a list of `users`, page after page.
+    /// `POST` without a body.
     ///
     /// # Errors
     /// See [`ClientError`].
-    pub fn list(&self, path: &str) -> Result<Vec<Value>, ClientError> {
+    pub fn post_empty(&self, path: &str) -> Result<Value, ClientError> {
+        let request = self.agent.post(self.address(path)).header(SECRET, self.secret()?);
+        self.read(path, request.send_empty())
+    }
+
+    /// `DELETE`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn delete(&self, path: &str) -> Result<Value, ClientError> {
+        let request = self.agent.delete(self.address(path)).header(SECRET, self.secret()?);
+        self.read(path, request.call())
+    }
+
+    /// Every entry of a list, page after page; `field` of a page holds its entries.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn list(&self, path: &str, field: &str) -> Result<Vec<Value>, ClientError> {
         let mut entries = Vec::new();
         let mut cursor = String::new();
         loop {
-            let page = self.get(&format!("{path}?cursor={cursor}"), true)?;
-            let Some(users) = page.get("users").and_then(Value::as_array) else {
+            // A cursor may be an e-mail address, and a plus sign in a query means a space.
+            let page = self.get(&format!("{path}?cursor={}", encoded(&cursor)), true)?;
+            let Some(found) = page.get(field).and_then(Value::as_array) else {
                 return Err(ClientError::Unexpected(path.into(), page.to_string()));
             };
-            entries.extend(users.iter().cloned());
+            entries.extend(found.iter().cloned());
             match page.get("nextCursor").and_then(Value::as_str) {
                 Some(next) => cursor = next.to_owned(),
                 None => return Ok(entries),
@@ -120,13 +166,23 @@ impl Client {
             .ok_or_else(|| ClientError::Unexpected(path, user.to_string()))
     }
 
-    fn read(path: &str, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Value, ClientError> {
-        let mut response = answer.map_err(|error| ClientError::Unreachable(path.into(), error))?;
+    fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.url)
+    }
+
+    fn secret(&self) -> Result<HeaderValue, ClientError> {
+        self.secret.clone().ok_or(ClientError::NoSecret)
+    }
+
+    fn read(
+        &self,
+        path: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Value, ClientError> {
+        let unreachable = |error| ClientError::Unreachable(self.address(path), error);
+        let mut response = answer.map_err(unreachable)?;
         let status = response.status();
-        let text = response
-            .body_mut()
-            .read_to_string()
-            .map_err(|error| ClientError::Unreachable(path.into(), error))?;
+        let text = response.body_mut().read_to_string().map_err(unreachable)?;
         if status.is_success() {
             return serde_json::from_str(&text).map_err(|_| ClientError::Unexpected(path.into(), text));
         }
@@ -137,8 +193,19 @@ impl Client {
     }
 }
 
-/// One path segment, percent-encoded.
-fn encoded(text: &str) -> String {
+/// A secret as the header takes it, without the line end that a file gives it; `None` when there is none.
+fn header(secret: &str) -> Result<Option<HeaderValue>, ClientError> {
+    let secret = secret.trim();
+    if secret.is_empty() {
+        return Ok(None);
+    }
+    let mut value = HeaderValue::from_str(secret).map_err(|_| ClientError::BadSecret)?;
+    value.set_sensitive(true);
+    Ok(Some(value))
+}
+
+/// One path segment or value of a query, percent-encoded.
+pub fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
@@ -149,16 +216,45 @@ fn encoded(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Client, encoded};
+    use super::{Client, encoded, header, refusal};
+    use molt_common::problem::Problem;
 
     #[test]
     fn names_become_one_segment() {
         assert_eq!(encoded("Ada L/é"), "Ada%20L%2F%C3%A9");
+        assert_eq!(encoded("a+b@example.test"), "a%2Bb%40example.test");
     }
 
     #[test]
     fn an_address_has_a_scheme() {
         assert!(Client::new("localhost:8787").is_err());
         assert!(Client::new("http://localhost:8787/").is_ok());
+    }
+
+    #[test]
+    fn a_secret_loses_its_line_end_and_is_never_shown() {
+        let value = header("0123456789abcdef0123\n").unwrap().unwrap();
+        assert_eq!(value, "0123456789abcdef0123");
+        assert!(!format!("{value:?}").contains("0123"));
+        assert!(header(" \n").unwrap().is_none());
+        let refused = header("first-line\nsecond-line").unwrap_err().to_string();
+        assert!(
+            refused.contains("MOLT_ADMIN_SECRET") && !refused.contains("line"),
+            "{refused}"
+        );
+    }
+
+    #[test]
+    fn a_refusal_names_field_and_where_it_helps_the_request() {
+        let bad = Problem::invalid("expiresInMs", "must lie ahead").request("req_1");
+        assert_eq!(
+            refusal(&bad),
+            "400 invalid_request: expiresInMs must lie ahead [field: expiresInMs]"
+        );
+        let ours = refusal(&Problem::internal().request("req_1"));
+        assert!(
+            ours.starts_with("500 internal_error: ") && ours.ends_with(" [request: req_1]"),
+            "{ours}"
+        );
     }
 }

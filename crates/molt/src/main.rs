@@ -1,12 +1,15 @@
 //! `molt`: the operator's command line over the admin API.
 //!
-//! The address comes from `--url` or `MOLT_URL`, the secret from `MOLT_ADMIN_SECRET` only: arguments are readable by every process of
-//! the machine.
+//! The address comes from `--url` or `MOLT_URL`, the admin secret or an admin key from `MOLT_ADMIN_SECRET` only: arguments are readable by
+//! every process of the machine.
 #![forbid(unsafe_code)]
 
+mod audit;
 mod client;
 mod exec;
+mod keys;
 mod show;
+mod users;
 
 use clap::{Parser, Subcommand};
 use client::{Client, ClientError};
@@ -17,7 +20,8 @@ use std::process::ExitCode;
 #[command(
     version,
     about,
-    after_help = "The admin secret is read from the environment variable MOLT_ADMIN_SECRET."
+    after_help = "The admin secret, or an admin key (molt_…) in its place, is read from the environment variable MOLT_ADMIN_SECRET.\n\n\
+                  Exit codes: 0 done, 2 not done; `exec` ends as its command does (3: it has no result), `audit verify` with 1 for a broken chain."
 )]
 struct Arguments {
     /// Address of the router, e.g. https://agents.example.com
@@ -34,8 +38,21 @@ struct Arguments {
 enum Command {
     /// Asks the router whether it is well.
     Health,
-    /// Lists users.
-    Users,
+    /// Lists users; suspends, reinstates and invites them.
+    Users {
+        #[command(subcommand)]
+        action: Option<users::Action>,
+    },
+    /// Lists, makes and revokes admin keys.
+    Keys {
+        #[command(subcommand)]
+        action: keys::Action,
+    },
+    /// Verifies the audit trail.
+    Audit {
+        #[command(subcommand)]
+        action: audit::Action,
+    },
     /// Shows the stored state of one sandbox, or of all.
     State {
         /// User id or name.
@@ -67,20 +84,82 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
     let client = Client::new(&arguments.url)?;
+    let json = arguments.json;
     match &arguments.command {
-        Command::Health => show::health(&client.get("/health", false)?, arguments.json),
-        Command::Users => show::users(&client.list("/api/super/users")?, arguments.json),
-        Command::State { user: None } => show::states(&client.list("/api/super/state/dashboard")?, arguments.json),
+        Command::Health => show::health(&client.get("/health", false)?, json)?,
+        Command::Users { action } => users::run(&client, action.as_ref(), json)?,
+        Command::Keys { action } => keys::run(&client, action, json)?,
+        Command::Audit { action } => return audit::run(&client, action, json),
+        Command::State { user: None } => show::states(&client.list("/api/super/state/dashboard", "users")?, json)?,
         Command::State { user: Some(user) } => {
             let id = client.user(user)?;
-            show::states(
-                &[client.get(&format!("/api/super/users/{id}/state"), true)?],
-                arguments.json,
-            );
+            show::states(&[client.get(&format!("/api/super/users/{id}/state"), true)?], json)?;
         }
         Command::Exec { user, timeout_ms, argv } => {
-            return exec::run(&client, &client.user(user)?, argv, *timeout_ms, arguments.json);
+            return exec::run(&client, &client.user(user)?, argv, *timeout_ms, json);
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Arguments;
+    use clap::{CommandFactory, Parser};
+
+    fn parses(line: &str) -> Result<(), String> {
+        let words = std::iter::once("molt").chain(line.split(' '));
+        Arguments::try_parse_from(words)
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn command_lines_are_read() {
+        for line in [
+            "users",
+            "users --json",
+            "users suspend Ada --reason spam",
+            "users reinstate Ada --reason appeal",
+            "users invite a@example.test",
+            "users uninvite a@example.test",
+            "users invitations",
+            "keys list",
+            "keys create --name n --scope fleet:read",
+            "keys create --name n --scope fleet:read exec:read --scope * --expires-in 30d",
+            "keys revoke 0123456789abcdef",
+            "keys bootstrap on",
+            "keys bootstrap off --json",
+            "audit verify",
+            "audit verify --chain exec:Ada",
+        ] {
+            assert_eq!(parses(line), Ok(()), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_is_named() {
+        for (line, named) in [
+            ("users suspend Ada", "--reason"),
+            ("users suspend --reason x", "<USER>"),
+            ("users ban Ada", "ban"),
+            ("users invite", "<EMAIL>"),
+            ("keys", "create"),
+            ("keys create --scope *", "--name"),
+            ("keys create --name n", "--scope"),
+            ("keys create --name n --scope fleet:*", "audit:read"),
+            ("keys create --name n --scope * --expires-in soon", "--expires-in"),
+            ("keys bootstrap maybe", "[possible values: on, off]"),
+            ("keys revoke", "<ID>"),
+            ("audit verify --chain exec:", "sandbox:<user>"),
+        ] {
+            let refused = parses(line).expect_err(line);
+            assert!(refused.contains(named), "{line}: {refused}");
+        }
+    }
 }

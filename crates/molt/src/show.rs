@@ -1,25 +1,33 @@
 //! Answers as people read them.
 
+use crate::client::ClientError;
 use serde_json::Value;
+use std::io::{ErrorKind, Write};
 
-fn text<'a>(entry: &'a Value, key: &str) -> std::borrow::Cow<'a, str> {
+fn text(entry: &Value, key: &str) -> String {
     match entry.get(key) {
-        Some(Value::String(text)) => text.as_str().into(),
         None | Some(Value::Null) => "-".into(),
-        Some(other) => other.to_string().into(),
+        Some(Value::Array(items)) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        Some(other) => plain(other),
     }
 }
 
+/// A value on one line. What others wrote, such as a name, must not steer the operator's terminal.
+fn plain(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    text.replace(char::is_control, "\u{fffd}")
+}
+
 /// Rows under headings, columns as wide as their longest cell.
-fn table(columns: &[&str], entries: &[Value]) -> String {
-    let rows: Vec<Vec<_>> = entries
+pub fn table(columns: &[&str], entries: &[Value]) -> String {
+    let rows: Vec<Vec<String>> = entries
         .iter()
         .map(|entry| columns.iter().map(|column| text(entry, column)).collect())
         .collect();
     let mut lines = vec![String::new(); rows.len() + 1];
     for (index, column) in columns.iter().enumerate() {
         let cells: Vec<&str> = std::iter::once(*column)
-            .chain(rows.iter().filter_map(|row| row.get(index).map(AsRef::as_ref)))
+            .chain(rows.iter().filter_map(|row| row.get(index).map(String::as_str)))
             .collect();
         let width = cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0);
         for (line, cell) in lines.iter_mut().zip(cells) {
@@ -29,26 +37,88 @@ fn table(columns: &[&str], entries: &[Value]) -> String {
     lines.iter().map(|line| line.trim_end()).collect::<Vec<_>>().join("\n")
 }
 
-fn print(columns: &[&str], entries: &[Value], json: bool) {
-    if json {
-        println!("{}", Value::from(entries));
-    } else {
-        println!("{}", table(columns, entries));
+/// Writes a line to standard output. A reader that went away, such as `head`, has what it wanted.
+///
+/// # Errors
+/// [`ClientError::Output`].
+pub fn line(text: &str) -> Result<(), ClientError> {
+    let mut output = std::io::stdout().lock();
+    match writeln!(output, "{text}").and_then(|()| output.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 
+fn print(columns: &[&str], entries: &[Value], json: bool) -> Result<(), ClientError> {
+    if json {
+        line(&Value::from(entries).to_string())
+    } else {
+        line(&table(columns, entries))
+    }
+}
+
+/// What one call answered: a row, or the answer itself as JSON.
+fn print_one(columns: &[&str], answer: &Value, json: bool) -> Result<(), ClientError> {
+    if json {
+        line(&answer.to_string())
+    } else {
+        line(&table(columns, std::slice::from_ref(answer)))
+    }
+}
+
+/// Columns of an admin key.
+pub const KEY: &[&str] = &[
+    "id",
+    "name",
+    "scopes",
+    "enabled",
+    "createdBy",
+    "createdAt",
+    "expiresAt",
+    "lastUsedAt",
+    "revokedAt",
+];
+
 /// `GET /health`.
-pub fn health(answer: &Value, json: bool) {
-    print(&["service", "status", "timestamp"], std::slice::from_ref(answer), json);
+///
+/// # Errors
+/// [`ClientError::Output`], as all of these.
+pub fn health(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print(&["service", "status", "timestamp"], std::slice::from_ref(answer), json)
 }
 
 /// Users.
-pub fn users(entries: &[Value], json: bool) {
-    print(&["userId", "name", "email", "tier", "status"], entries, json);
+pub fn users(entries: &[Value], json: bool) -> Result<(), ClientError> {
+    print(&["userId", "name", "email", "tier", "status"], entries, json)
+}
+
+/// How a user stands after a call.
+pub fn standing(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(&["userId", "status", "changed", "listed"], answer, json)
+}
+
+/// Invitations.
+pub fn invitations(entries: &[Value], json: bool) -> Result<(), ClientError> {
+    print(&["email", "createdAt", "invitedBy", "usedAt", "usedBy"], entries, json)
+}
+
+/// What came of an invitation, or of taking one back.
+pub fn invitation(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(&["email", "invited", "changed", "listed"], answer, json)
+}
+
+/// Admin keys.
+pub fn keys(entries: &[Value], json: bool) -> Result<(), ClientError> {
+    print(KEY, entries, json)
+}
+
+/// One admin key.
+pub fn key(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(KEY, answer, json)
 }
 
 /// States of sandboxes.
-pub fn states(entries: &[Value], json: bool) {
+pub fn states(entries: &[Value], json: bool) -> Result<(), ClientError> {
     print(
         &[
             "userId",
@@ -62,7 +132,7 @@ pub fn states(entries: &[Value], json: bool) {
         ],
         entries,
         json,
-    );
+    )
 }
 
 #[cfg(test)]
@@ -74,5 +144,11 @@ mod tests {
     fn columns_line_up() {
         let shown = table(&["a", "bb"], &[json!({"a": "long", "bb": 1}), json!({"a": null})]);
         assert_eq!(shown, "a     bb\nlong  1\n-     -");
+    }
+
+    #[test]
+    fn lists_stand_in_one_cell_and_names_do_not_steer_the_terminal() {
+        let shown = table(&["a"], &[json!({"a": ["x:read", "y"]}), json!({"a": "\u{1b}[2J\nAda"})]);
+        assert_eq!(shown, "a\nx:read,y\n\u{fffd}[2J\u{fffd}Ada");
     }
 }
