@@ -4,6 +4,7 @@
 
 pub mod attacks;
 pub mod call;
+pub mod cli;
 pub mod corpus;
 pub mod database;
 pub mod drill;

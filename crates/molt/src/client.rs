@@ -144,6 +144,9 @@ impl Client {
             };
             entries.extend(found.iter().cloned());
             match page.get("nextCursor").and_then(Value::as_str) {
+                Some(next) if next == cursor => {
+                    return Err(ClientError::Unexpected(path.into(), format!("the page {next} again")));
+                }
                 Some(next) => cursor = next.to_owned(),
                 None => return Ok(entries),
             }

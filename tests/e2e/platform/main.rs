@@ -5,6 +5,7 @@ mod answers;
 mod attacks;
 mod audit;
 mod bad_input;
+mod cli;
 mod exec;
 mod exec_limits;
 mod first_page;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let group = Group::new("platform", &[]);
-    let trials = trials! { group, shared;
+    let mut trials = trials! { group, shared;
         answers {
             health_says_that_the_router_is_well, status_names_the_flags, every_answer_has_an_id_of_ours_and_its_backend,
             a_socket_answer_has_them_too,
@@ -120,6 +121,16 @@ fn main() -> ExitCode {
         }
         leaks { secrets_in_all_parts_of_a_request_reach_no_log }
         openapi { the_document_describes_every_admin_route }
+        cli {
+            a_key_is_made_used_listed_and_revoked, a_key_is_made_as_json_too,
+            a_key_that_could_not_be_written_is_named_so_that_it_can_be_revoked,
+            users_are_suspended_and_reinstated_by_name_or_id, invitations_are_made_listed_and_taken_back, a_list_of_several_pages_is_whole,
+            a_sound_chain_ends_with_0_and_a_broken_one_with_1, bad_input_ends_with_2_and_is_named,
+            a_wrong_secret_is_refused_and_not_repeated, an_unreachable_server_is_named,
+        }
     };
+    trials.extend(trials! { group, alone;
+        cli { the_bootstrap_secret_is_switched_off_and_on }
+    });
     group.run(4, trials)
 }
