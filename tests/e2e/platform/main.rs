@@ -20,6 +20,7 @@ mod lifecycle;
 mod login;
 mod openapi;
 mod people;
+mod repository;
 mod session_end;
 mod sign_in;
 mod sockets;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
             a_socket_answer_has_them_too,
         }
         attacks { every_attack_is_held }
+        repository { no_file_holds_a_secret }
         keys {
             a_key_is_shown_once_and_opens_by_either_header, a_key_opens_what_its_scopes_say,
             a_revoked_key_is_refused_soon_and_for_good, an_expired_key_is_refused, a_key_makes_no_key_that_may_more,
