@@ -9,6 +9,8 @@ use std::sync::Mutex;
 
 /// Shorter texts stand in logs for other reasons.
 const SHORTEST: usize = 16;
+/// Fields of answers that look like secrets and are none: the newest hash of an audit chain, and the cursor that goes on from it.
+const PUBLIC: [&str; 2] = ["head", "nextCursor"];
 /// Larger files of a state folder are no logs.
 const LARGEST_LOG: u64 = 64 << 20;
 
@@ -51,7 +53,9 @@ fn obtained_in(document: &Value) {
         Value::Object(fields) => {
             for (name, value) in fields {
                 match value {
-                    Value::String(text) if redaction::field(name, text) == redaction::MASK => {
+                    Value::String(text)
+                        if !PUBLIC.contains(&name.as_str()) && redaction::field(name, text) == redaction::MASK =>
+                    {
                         used("a field of an answer", text)
                     }
                     other => obtained_in(other),
