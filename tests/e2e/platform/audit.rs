@@ -111,7 +111,10 @@ pub async fn no_secret_is_in_the_trail(stack: Arc<Stack>) {
 
 pub async fn asking_twice_to_cancel_is_one_change(stack: Arc<Stack>) {
     let user = stack.new_user().await;
-    let accepted = stack.submit(&user, &json!({"command": "sleep 600"})).await;
+    // It is still there when it is asked again: only the end of its grace ends it.
+    let stubborn = json!({"command": "trap '' TERM; while :; do sleep 1; done"});
+    let accepted = stack.submit(&user, &stubborn).await;
+    stack.exec_reaches(&accepted, "running").await;
     for _ in 0..2 {
         stack.cancel(&accepted).await;
     }
