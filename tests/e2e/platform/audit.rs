@@ -95,7 +95,9 @@ pub async fn no_secret_is_in_the_trail(stack: Arc<Stack>) {
     for chain in ["control-plane".to_owned(), format!("exec:{}", user.id)] {
         settled(&stack, &chain).await;
     }
-    let rows = stack.sql("SELECT * FROM audit").await;
+    // All but the two columns of hashes: the program that reads them logs what it reads, and a hash looks like a credential there.
+    let columns = "chain, seq, at, actor, action, target, request_id, detail";
+    let rows = stack.sql(&format!("SELECT {columns} FROM audit")).await;
     let (opener, trail) = (key.rsplit('_').next().expect("a secret"), Value::from(rows).to_string());
     assert!(trail.contains(&id) && trail.contains(&user.id) && trail.contains("exec.submitted"));
     assert!(trail.contains("[redacted]") && trail.contains("stdinBytes"));
