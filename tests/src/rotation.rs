@@ -167,13 +167,15 @@ async fn identity(stack: &Stack, ada: &User, tell: &impl Fn(&str)) {
         ),
     ];
     for (what, keys) in steps {
-        let before = runtimes(stack);
-        configure(stack, &WORKERS, &[("MOLT_IDENTITY_KEYS", &keys.to_string())]);
-        until("the runtime has the new configuration", RELOAD, async || {
-            let after = runtimes(stack);
-            (!after.is_empty() && after.iter().all(|pid| !before.contains(pid))).then_some(())
-        })
-        .await;
+        // One after another: a new runtime is the sign that a worker has its new configuration.
+        for worker in WORKERS {
+            let before = runtimes(stack);
+            configure(stack, &[worker], &[("MOLT_IDENTITY_KEYS", &keys.to_string())]);
+            until(&format!("{worker} has its new keys"), RELOAD, async || {
+                runtimes(stack).iter().any(|pid| !before.contains(pid)).then_some(())
+            })
+            .await;
+        }
         until("a user and an admin are served", RELOAD, async || {
             let user = stack.get("/_molt/boot").user(ada).attempt().await.ok()?.status;
             let admin = stack.get("/api/super/users").admin().attempt().await.ok()?.status;
@@ -202,7 +204,7 @@ async fn admin_key(stack: &Stack, credentials: &Credentials, first_id: &str, fir
     ));
 }
 
-/// Process ids of the runtimes; a configuration comes into force with a new one.
+/// Process ids of the runtimes: the one in front of the workers, which stays, and theirs, which is another with each configuration.
 fn runtimes(stack: &Stack) -> Vec<i32> {
     let all = stack.processes().into_iter();
     all.filter(|process| process.command.contains("workerd serve"))
