@@ -7,9 +7,18 @@ NATIVE_PROFILE=tools
 # variable (it appends to it), and cargo then ignores every other place for flags.
 WORKER_RUSTFLAGS='-Cllvm-args=-wasm-use-legacy-eh'
 
-# The files that the last compilation of worker $1 read, as cargo wrote them down, with every manifest on the way to them.
+# Where worker $1 lands in mode $2. A build that panics on request never stands where another is looked for.
+worker_output() {
+  case $2 in
+    panic) printf '%s/workers/%s/build-panic' "$MOLT_ROOT" "$1" ;;
+    *) printf '%s/workers/%s/build' "$MOLT_ROOT" "$1" ;;
+  esac
+}
+
+# The files that the last compilation of worker $1 in mode $2 read, as cargo wrote them down, with every manifest on the way to them.
 worker_inputs() {
-  local dep_info=$MOLT_ROOT/workers/$1/build/.inputs file folder
+  local dep_info file folder
+  dep_info=$(worker_output "$1" "$2")/.inputs
   [[ -f $dep_info ]] || return 1
   local -A folders=()
   while IFS= read -r file; do
@@ -27,7 +36,7 @@ worker_inputs() {
 # Hash over the inputs of worker $1 in mode $2. Fails when the worker was never built or an input has gone.
 worker_fingerprint() {
   local files sum
-  files=$(worker_inputs "$1") || return 1
+  files=$(worker_inputs "$1" "$2") || return 1
   sum=$({ echo "$2 $MOLT_NODE_TOOLS $WORKER_BUILD_VERSION" && tr '\n' '\0' <<<"$files" | xargs -0 cat --; } 2>/dev/null | sha256sum) || return 1
   printf '%s' "${sum%% *}"
 }
@@ -35,13 +44,14 @@ worker_fingerprint() {
 # The newest file of a crate may be one that no compilation has seen: a module file that was added beside a changed one is caught by
 # the change, so only what the compiler read counts.
 worker_is_fresh() {
-  local build=$MOLT_ROOT/workers/$1/build fingerprint
+  local build fingerprint
+  build=$(worker_output "$1" "$2")
   [[ -f $build/index.js && -f $build/index_bg.wasm && -f $build/.fingerprint ]] || return 1
   fingerprint=$(worker_fingerprint "$1" "$2") || return 1
   [[ $fingerprint == "$(<"$build/.fingerprint")" ]]
 }
 
-# compile_worker WORKER MODE (release | dev) FORCE (yes | no). Runs in the background.
+# compile_worker WORKER MODE (release | dev | panic) FORCE (yes | no). Runs in the background.
 compile_worker() {
   # One build of the workers at a time in the shared target folder: it also keeps what two clones produce apart. The lock belongs to
   # the open file that the workers of one build share, so they do not wait for each other.
@@ -50,31 +60,35 @@ compile_worker() {
     echo 'another build has just made it'
     return
   fi
-  local worker=$1 mode=$2 folder=$MOLT_ROOT/workers/$1 flags=() profile=release crate
-  [[ $mode == release ]] || flags=(--dev) profile=debug
+  local worker=$1 mode=$2 folder=$MOLT_ROOT/workers/$1 flags=() extra=() profile=release crate output
+  output=$(worker_output "$worker" "$mode")
+  [[ $mode != dev ]] || flags=(--dev) profile=debug
+  # Of the release profile, whose dependencies are compiled already; nobody asks how large it is.
+  [[ $mode != panic ]] || flags+=(--no-opt --out-dir build-panic) extra=(. --features induced-panic)
   (
     cd "$folder"
-    mkdir -p build
-    rm -f build/.fingerprint
-    touch build/.started
+    mkdir -p "$output"
+    rm -f "$output/.fingerprint"
+    touch "$output/.started"
     PATH=$MOLT_WASM_SHIMS:${MOLT_NODE%/*}:$PATH RUSTFLAGS=$WORKER_RUSTFLAGS CARGO_TARGET_DIR=$MOLT_WASM_TARGET_DIR \
-      CARGO_TERM_COLOR=never "$MOLT_WORKER_BUILD" --panic-unwind "${flags[@]}"
+      CARGO_TERM_COLOR=never "$MOLT_WORKER_BUILD" --panic-unwind ${flags[@]+"${flags[@]}"} ${extra[@]+"${extra[@]}"}
   )
   crate=$(sed -n 's/^name = "\(.*\)"/\1/p' "$folder/Cargo.toml" | head -n 1)
   # "target: file file": one file a line, without the target.
   sed -e 's/^[^:]*: *//' -e 's/\([^\\]\) /\1\n/g' "$MOLT_WASM_TARGET_DIR/wasm32-unknown-unknown/$profile/${crate//-/_}.d" |
-    sed 's/\\ / /g' >"$folder/build/.inputs"
+    sed 's/\\ / /g' >"$output/.inputs"
   # A file that was edited while it was compiled may have been read before or after the edit: no fingerprint, so it is built again.
-  if [[ -n $(worker_inputs "$worker" | tr '\n' '\0' | xargs -0 -I{} find {} -newer "$folder/build/.started") ]]; then
+  if [[ -n $(worker_inputs "$worker" "$mode" | tr '\n' '\0' | xargs -0 -I{} find {} -newer "$output/.started") ]]; then
     echo 'an input changed during the build; the next build will compile it again'
   else
-    worker_fingerprint "$worker" "$mode" >"$folder/build/.fingerprint"
+    worker_fingerprint "$worker" "$mode" >"$output/.fingerprint"
   fi
 }
 
-# Sizes of a built worker, in KiB.
+# Sizes of worker $1 as built in mode $2, in KiB.
 worker_size() {
-  local build=$MOLT_ROOT/workers/$1/build wasm js zipped
+  local build wasm js zipped
+  build=$(worker_output "$1" "$2")
   wasm=$(stat -c %s "$build/index_bg.wasm")
   js=$(stat -c %s "$build/index.js")
   zipped=$(cat "$build/index_bg.wasm" "$build/index.js" | gzip -c | wc -c)

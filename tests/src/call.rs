@@ -116,4 +116,10 @@ impl<'a> Call<'a> {
     pub async fn attempt(self) -> reqwest::Result<Reply> {
         Reply::read(self.builder.send().await?).await
     }
+
+    /// Makes the call and takes any answer, the runtime's own too: its status, or `None` when none comes in time.
+    pub async fn attempt_any(self, limit: std::time::Duration) -> Option<u16> {
+        let answer = tokio::time::timeout(limit, self.builder.send()).await.ok()?;
+        answer.ok().map(|response| response.status().as_u16())
+    }
 }

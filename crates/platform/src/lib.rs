@@ -10,6 +10,8 @@ pub mod call;
 pub mod container;
 pub mod entropy;
 pub mod forward;
+#[cfg(feature = "induced-panic")]
+pub mod induced;
 pub mod jwks;
 pub mod log;
 pub mod object;
@@ -18,4 +20,5 @@ pub mod page;
 pub mod respond;
 pub mod settings;
 pub mod transaction;
+pub mod unwound;
 pub mod verify;

@@ -8,6 +8,7 @@ use molt_common::id::ExecId;
 use molt_common::object_call::Call;
 use molt_lifecycle::exec::ExecJob;
 use molt_platform::audit_log::AuditLog;
+use molt_platform::unwound::unwound;
 use molt_platform::{call, entropy, log, transaction};
 use serde_json::{Value, json};
 use std::cell::Cell;
@@ -38,7 +39,26 @@ impl DurableObject for ExecResultStore {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        unwound(self.answer(request)).await?
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        let driven = unwound(drive::run(self)).await;
+        if let Err(error) = driven.unwrap_or_else(|panicked| Err(panicked.into())) {
+            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
+            log::error(
+                "exec_alarm_failed",
+                json!({"store": self.state.id().name(), "error": error.to_string()}),
+            );
+            self.state.storage().set_alarm(1_000_i64).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl ExecResultStore {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
         match request.path().as_str() {
             Submit::PATH => {
                 let submit = call::read(&mut request).await?;
@@ -63,20 +83,6 @@ impl DurableObject for ExecResultStore {
         }
     }
 
-    async fn alarm(&self) -> Result<Response> {
-        if let Err(error) = drive::run(self).await {
-            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
-            log::error(
-                "exec_alarm_failed",
-                json!({"store": self.state.id().name(), "error": error.to_string()}),
-            );
-            self.state.storage().set_alarm(1_000_i64).await?;
-        }
-        Response::empty()
-    }
-}
-
-impl ExecResultStore {
     /// Its tables.
     pub(crate) fn store(&self) -> Result<Store> {
         if !self.tables_exist.get() {
@@ -87,6 +93,8 @@ impl ExecResultStore {
     }
 
     async fn submit(&self, submit: &Submit) -> Result<Submitted> {
+        #[cfg(feature = "induced-panic")]
+        molt_platform::induced::asked(submit.start.env.get("INDUCED_PANIC").map(String::as_str), "exec-store");
         let store = self.store()?;
         if let Some(idempotency) = &submit.idempotency
             && let Some((exec_id, fingerprint)) = store.by_key(&idempotency.key)?

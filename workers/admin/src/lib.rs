@@ -12,9 +12,12 @@ mod respond;
 mod routes;
 mod users;
 
+use molt_common::control::header::REQUEST_ID;
 use molt_common::identity::Kind;
 use molt_common::problem::Problem;
 use molt_platform::admitted::verified;
+use molt_platform::forward::header;
+use molt_platform::unwound::{Panicked, unwound};
 use molt_platform::{entropy, log};
 use serde_json::json;
 use tower_service::Service;
@@ -30,6 +33,19 @@ fn start() {
 /// Requests come from the router's service binding only; each carries a signed identity.
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    let request_id = header(&request, REQUEST_ID).unwrap_or_default();
+    match unwound(answer(request, env, context)).await {
+        Ok(answered) => answered,
+        Err(Panicked) => {
+            log::error("admin_panicked", json!({"requestId": request_id}));
+            molt_platform::respond::problem(&Problem::internal().request(&request_id))
+        }
+    }
+}
+
+async fn answer(request: Request, env: Env, context: Context) -> Result<Response> {
+    #[cfg(feature = "induced-panic")]
+    molt_platform::induced::asked_by(&request, "admin");
     let url = worker::Url::parse(&request.url())?;
     let path = url.path();
     if path == "/health" {

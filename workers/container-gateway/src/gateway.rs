@@ -12,6 +12,7 @@ use molt_common::sandbox_call::{GetState, TRAFFIC_HOST};
 use molt_common::signup::StatedEmail;
 use molt_platform::admitted::verified;
 use molt_platform::forward::{Outgoing, header};
+use molt_platform::unwound::{Panicked, unwound};
 use molt_platform::{call, entropy, log, page, respond};
 use serde_json::json;
 use url::Url;
@@ -39,9 +40,13 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
     let Ok(user) = UserId::parse(&identity.sub) else {
         return respond::problem(&Problem::internal().request(&identity.rid));
     };
-    match serve(request, env, &url, user, &identity).await {
-        Ok(response) => Ok(response),
-        Err(error) => {
+    match unwound(serve(request, env, &url, user, &identity)).await {
+        Ok(Ok(response)) => Ok(response),
+        Err(Panicked) => {
+            log::error("gateway_panicked", json!({"requestId": identity.rid}));
+            respond::problem(&Problem::internal().request(&identity.rid))
+        }
+        Ok(Err(error)) => {
             log::error(
                 "gateway_failed",
                 json!({"requestId": identity.rid, "error": error.to_string()}),
@@ -66,6 +71,8 @@ async fn serve(
     user: UserId,
     identity: &identity::Identity,
 ) -> Result<Response> {
+    #[cfg(feature = "induced-panic")]
+    molt_platform::induced::asked_by(request, "gateway");
     let upgrade = header(request, "upgrade").is_some();
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
     let email = StatedEmail {

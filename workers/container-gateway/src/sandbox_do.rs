@@ -1,10 +1,14 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
 use crate::sandbox::{calls, drive, store::Store, traffic};
+use molt_common::control::header::REQUEST_ID;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
+use molt_common::problem::Problem;
 use molt_platform::container::Container;
-use molt_platform::log;
+use molt_platform::forward::header;
+use molt_platform::unwound::{Panicked, unwound};
+use molt_platform::{log, respond};
 use serde_json::json;
 use std::cell::{Cell, RefCell};
 use std::panic::RefUnwindSafe;
@@ -59,14 +63,24 @@ impl DurableObject for Sandbox {
 
     async fn fetch(&self, request: Request) -> Result<Response> {
         if request.url()?.host_str() == Some(CALL_HOST) {
-            calls::answer(self, request).await
-        } else {
-            traffic::answer(self, request.inner()).await.map(Response::from)
+            return unwound(calls::answer(self, request)).await?;
+        }
+        match unwound(traffic::answer(self, request.inner())).await {
+            Ok(answered) => answered.map(Response::from),
+            Err(Panicked) => {
+                let rid = header(request.inner(), REQUEST_ID).unwrap_or_default();
+                log::error(
+                    "sandbox_panicked",
+                    json!({"requestId": rid, "sandbox": self.state.id().name()}),
+                );
+                respond::problem(&Problem::internal().request(&rid)).map(Response::from)
+            }
         }
     }
 
     async fn alarm(&self) -> Result<Response> {
-        if let Err(error) = drive::run(self).await {
+        let driven = unwound(drive::run(self)).await;
+        if let Err(error) = driven.unwrap_or_else(|panicked| Err(panicked.into())) {
             // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
             log::error(
                 "sandbox_alarm_failed",

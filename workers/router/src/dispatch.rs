@@ -10,6 +10,7 @@ use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
 use molt_common::{control, cookie, cors, id};
 use molt_platform::forward::{Outgoing, client_encoding, header};
+use molt_platform::unwound::unwound;
 use molt_platform::{entropy, log, respond, settings};
 use serde_json::json;
 use std::cell::RefCell;
@@ -68,7 +69,8 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
         wants_page,
         cookies: RefCell::default(),
     };
-    let (backend, shared, outcome) = route_call(&call).await;
+    let answered = unwound(route_call(&call)).await;
+    let (backend, shared, outcome) = answered.unwrap_or_else(|panicked| ("router", Auth::None, Err(panicked.into())));
     let response = match outcome {
         Ok(response) => response,
         Err(error) => {
@@ -94,6 +96,8 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
 type Answered = (&'static str, Auth, Result<Response>);
 
 async fn route_call(call: &Call<'_>) -> Answered {
+    #[cfg(feature = "induced-panic")]
+    molt_platform::induced::asked_by(call.request, "router");
     let path = call.url.path();
     let route = match route::find(&call.method, path) {
         Ok(route) => route,

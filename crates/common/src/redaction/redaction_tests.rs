@@ -87,6 +87,16 @@ fn secrets_of_every_shape_are_masked_in_free_text() {
             "MIIEvQ",
             "Authorization: -----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
         ),
+        ("hunter22", "tokens: token  Bearer hunter22"),
+        ("hunter22", "secret:  token = hunter22"),
+        (
+            "MIIEvQ",
+            "-----BEGIN PRIVATE KEY-----\n-----END PRIVA -----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
+        ),
+        (
+            "MIIEvQ",
+            "Authorization: -----BEGIN a-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
+        ),
         (
             "MIIEvQ",
             "KEY=-----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",

@@ -141,11 +141,14 @@ impl Scan<'_> {
             return Some(self.bytes.len());
         };
         let end = at + end + "-----END".len();
-        Some(
-            self.until(self.until(end, |byte| byte == b'-' || byte == b'\n'), |byte| {
-                byte != b'-'
-            }),
-        )
+        let dashes = self.until(end, |byte| byte == b'-' || byte == b'\n');
+        // The next key's first line may stand where the rest of a broken last line would.
+        let next = self.starts_with(dashes, BEGIN);
+        Some(if next {
+            dashes
+        } else {
+            self.until(dashes, |byte| byte != b'-')
+        })
     }
 
     /// `name=value`, `"name": "value"`, `name: Bearer value` where the name, `start..end`, announces a secret.
@@ -176,9 +179,7 @@ impl Scan<'_> {
             let stop = self.until(at, |byte| !of(byte));
             (stop - at <= GAP).then_some(stop)
         };
-        let at = gap(end, |byte| {
-            matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b' ' | b'\t')
-        })?;
+        let at = gap(end, is_gap)?;
         let after = match self.bytes.get(at)? {
             // `a::b` is a path of a program.
             b':' if self.starts_with(at, b"::") => return None,
@@ -232,13 +233,18 @@ impl Scan<'_> {
         if matches!(self.bytes.get(start), Some(b'{' | b'[')) && !self.starts_with(start, MASK.as_bytes()) {
             start = self.bracket_end(start);
         }
-        let end = self.until(start, ends);
-        let first = self.input.get(value.start..end).unwrap_or_default();
-        let scheme = ["bearer", "basic", "token", "digest"]
-            .iter()
-            .any(|scheme| first.eq_ignore_ascii_case(scheme));
-        if scheme && matches!(self.bytes.get(end), Some(b' ')) {
-            return self.until(self.until(end, |byte| byte != b' '), ends);
+        let mut end = self.until(start, ends);
+        let mut word = value.start;
+        // `Bearer x`: the word after it is the value.
+        while ["bearer", "basic", "digest"].iter().any(|scheme| {
+            self.input
+                .get(word..end)
+                .unwrap_or_default()
+                .eq_ignore_ascii_case(scheme)
+        }) && matches!(self.bytes.get(end), Some(b' '))
+        {
+            word = self.until(end, |byte| byte != b' ');
+            end = self.until(word, ends);
         }
         end
     }
@@ -292,8 +298,13 @@ impl Scan<'_> {
         let mut searched = start;
         loop {
             let piece = self.bytes.get(searched..stop).unwrap_or_default();
-            let key = piece.windows(BEGIN.len()).position(|window| window == BEGIN);
-            if let Some(end) = key.and_then(|at| self.private_key(searched + at + BEGIN.len()))
+            let begins = piece
+                .windows(BEGIN.len())
+                .enumerate()
+                .filter(|(_, window)| *window == BEGIN);
+            if let Some(end) = begins
+                .map(|(at, _)| searched + at + BEGIN.len())
+                .find_map(|at| self.private_key(at))
                 && end > stop
             {
                 searched = end;
@@ -304,7 +315,7 @@ impl Scan<'_> {
             let masked = self.bytes.get(start..stop).unwrap_or_default();
             let name_end = masked
                 .iter()
-                .rposition(|byte| !matches!(byte, b'=' | b'>' | b':'))
+                .rposition(|byte| !is_gap(*byte) && !matches!(byte, b'=' | b'>' | b':'))
                 .map_or(start, |at| start + at + 1);
             let name_start = self.bytes.get(start..name_end).unwrap_or_default();
             let name_start = name_start
@@ -340,6 +351,11 @@ impl Scan<'_> {
             _ => at,
         }
     }
+}
+
+/// What may stand between a name and its `=` or `:`.
+fn is_gap(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b' ' | b'\t')
 }
 
 /// Whether the run is this word, or ends in it after a separator (or `%20`, of which `20` is part of the run).

@@ -97,7 +97,8 @@ impl Workspace {
                 }
                 Worker::ContainerGateway => {}
             }
-            let effective = config.effective(&vars(worker, args, router_ports));
+            let mut effective = config.effective(&vars(worker, args, router_ports));
+            run_build(&mut effective, &args.workers_build);
             check_built(&effective)?;
             let mut secret_vars = secret_vars(worker, secrets);
             secret_vars.extend(further.of(worker).map(|(name, value)| (name, value.to_owned())));
@@ -144,6 +145,16 @@ fn read(root: &Path, worker: Worker) -> Result<WorkerConfig, WorkspaceError> {
         error,
     })?;
     WorkerConfig::parse(&text, &folder).map_err(|error| WorkspaceError::Config { path, error })
+}
+
+/// Has wrangler run the build in another folder than the deployed one, such as one that panics on request.
+fn run_build(config: &mut Value, folder: &str) {
+    let Some(main) = config.get_mut("main") else { return };
+    if let Some(path) = main.as_str().map(Path::new)
+        && let (Some(file), Some(worker)) = (path.file_name(), path.parent().and_then(Path::parent))
+    {
+        *main = Value::String(worker.join(folder).join(file).to_string_lossy().into_owned());
+    }
 }
 
 /// wrangler would wait for a missing file instead of saying so.

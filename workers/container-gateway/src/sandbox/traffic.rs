@@ -26,6 +26,8 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Answers one request of the owner.
 pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
+    #[cfg(feature = "induced-panic")]
+    molt_platform::induced::asked_by(request, "sandbox");
     let rid = header(request, control_header::REQUEST_ID).unwrap_or_default();
     let Some(owner) = header(request, control_header::USER).and_then(|text| UserId::parse(&text).ok()) else {
         return respond::problem(&Problem::internal().request(&rid));
