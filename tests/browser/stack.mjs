@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { until } from './condition.mjs';
@@ -116,10 +116,26 @@ export class Stack {
       await once(this.#child, 'exit');
       clearTimeout(kill);
     }
+    const leaked = this.#leaked();
     const tail = late || this.#child.exitCode !== 0 ? this.tail() : '';
     rmSync(this.#folder, { recursive: true, force: true });
     if (late) throw new Error(`the stack did not end within ${STOP_LIMIT_MS} ms after TERM\n${tail}`);
     if (tail) throw new Error(`the stack ended with ${this.#child.exitCode ?? this.#child.signalCode}\n${tail}`);
+    if (leaked.length) throw new Error(`secrets of the stack are in its logs: ${leaked.join(', ')}`);
+  }
+
+  /** Logs in which a secret of the stack stands, or the signature of a token alone. A stack that never became ready has used none. */
+  #leaked() {
+    if (!this.stateDir) return [];
+    const parts = (text) => (text.startsWith('eyJ') ? [text, ...text.split('.').slice(1)] : [text]);
+    const secrets = this.secrets().flatMap(parts).filter((text) => text.length >= 16);
+    const logs = readdirSync(this.#folder, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile() && (entry.name.includes('.log') || entry.parentPath.endsWith('logs')))
+      .map((entry) => join(entry.parentPath, entry.name));
+    return logs.filter((log) => {
+      const text = readFileSync(log, 'utf8');
+      return secrets.some((secret) => text.includes(secret));
+    });
   }
 
   #runs() {
