@@ -8,6 +8,7 @@ use crate::control_plane::deliver;
 use crate::control_plane::store::{Store, Task};
 use molt_common::audit_call::VerifyChain;
 use molt_common::object_call::Call;
+use molt_platform::unwound::unwound;
 use molt_platform::{call, entropy, log};
 use serde_json::json;
 use std::cell::Cell;
@@ -61,7 +62,23 @@ impl DurableObject for ControlPlane {
         }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        unwound(self.answer(request)).await?
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        let delivered = unwound(deliver::run(self)).await;
+        if let Err(error) = delivered.unwrap_or_else(|panicked| Err(panicked.into())) {
+            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
+            log::error("control_alarm_failed", json!({"error": error.to_string()}));
+            self.state.storage().set_alarm(1_000_i64).await?;
+        }
+        Response::empty()
+    }
+}
+
+impl ControlPlane {
+    async fn answer(&self, mut request: Request) -> Result<Response> {
         let store = self.store()?;
         let now = entropy::now();
         match request.path().as_str() {
@@ -125,14 +142,5 @@ impl DurableObject for ControlPlane {
             }
             _ => Response::error("no such call", 404),
         }
-    }
-
-    async fn alarm(&self) -> Result<Response> {
-        if let Err(error) = deliver::run(self).await {
-            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
-            log::error("control_alarm_failed", json!({"error": error.to_string()}));
-            self.state.storage().set_alarm(1_000_i64).await?;
-        }
-        Response::empty()
     }
 }
