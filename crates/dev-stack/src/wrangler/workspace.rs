@@ -98,7 +98,9 @@ impl Workspace {
                 Worker::ContainerGateway => {}
             }
             let mut effective = config.effective(&vars(worker, args, router_ports));
-            run_build(&mut effective, &args.workers_build);
+            if let Some(folder) = &args.workers_build {
+                run_build(&mut effective, folder);
+            }
             check_built(&effective)?;
             let mut secret_vars = secret_vars(worker, secrets);
             secret_vars.extend(further.of(worker).map(|(name, value)| (name, value.to_owned())));
