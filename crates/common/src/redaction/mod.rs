@@ -9,6 +9,7 @@
 mod address;
 mod document;
 mod names;
+mod pem;
 mod scan;
 mod shapes;
 

@@ -88,6 +88,10 @@ fn secrets_of_every_shape_are_masked_in_free_text() {
             "Authorization: -----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
         ),
         ("hunter22", "tokens: token  Bearer hunter22"),
+        (
+            "MIIEvQ",
+            "3-----BEGINAuthorization: /a-----BEGIN PRIVATE KEY-----x;--------END PR -----BEGIN PRIVATE KEY-----\nMIIEvQ\n-----END PRIVATE KEY-----",
+        ),
         ("hunter22", "secret:  token = hunter22"),
         (
             "MIIEvQ",

@@ -2,6 +2,7 @@
 
 use super::MASK;
 use super::names::{Announces, announces, is_number, is_plain_word};
+use super::pem::without_private_keys;
 use super::shapes::{is_base64, is_opaque, is_word, shaped};
 use std::borrow::Cow;
 
@@ -17,8 +18,9 @@ const GAP: usize = 6;
 /// The text with every credential replaced by [`MASK`]. Time is linear in its length.
 #[must_use]
 pub fn text(input: &str) -> Cow<'_, str> {
-    let Some(mut masked) = pass(input) else {
-        return Cow::Borrowed(input);
+    let without_keys = without_private_keys(input);
+    let Some(mut masked) = pass(&without_keys) else {
+        return without_keys;
     };
     // What stands beside a mask may read otherwise than before. Seldom, and never often.
     for _ in 0..3 {
