@@ -26,9 +26,12 @@ pub struct Launch {
     over: Mutex<mpsc::Receiver<()>>,
 }
 
-/// The clone that this was built in.
+/// The clone that is tested: the one whose script runs this, else the one that this was built in. Clones share what cargo builds.
 #[must_use]
 pub fn root() -> PathBuf {
+    if let Some(root) = std::env::var_os("MOLT_ROOT") {
+        return root.into();
+    }
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     tests.parent().unwrap_or(tests).to_owned()
 }

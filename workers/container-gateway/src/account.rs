@@ -76,7 +76,7 @@ async fn look_up(env: &Env, user: UserId, email: StatedEmail<'_>, now: Millis, r
             newcomer.take(&database).await?
         }
         Decision::TakeIfInvited(address) => {
-            if !is_invited(&database, address).await? {
+            if !is_invited(&database, address, user).await? {
                 return Ok(Refusal::NotInvited.into());
             }
             note(env, user, request_id).await?;
@@ -129,10 +129,12 @@ async fn note(env: &Env, user: UserId, request_id: &str) -> Result<()> {
     call::make(&call::sandbox(env, &SandboxId::personal(user))?, &enrolment).await
 }
 
-async fn is_invited(database: &D1Database, address: Address<'_>) -> Result<bool> {
+/// Whether the address has an invitation that is unused, or that another first request of this user has used just now.
+async fn is_invited(database: &D1Database, address: Address<'_>, user: UserId) -> Result<bool> {
+    let id = user.to_string();
     let found = database
-        .prepare("SELECT 1 FROM invitations WHERE email = ?1 AND used_by IS NULL")
-        .bind_refs(&[D1Type::Text(address.as_str())])?
+        .prepare("SELECT 1 FROM invitations WHERE email = ?1 AND (used_by IS NULL OR used_by = ?2)")
+        .bind_refs(&[D1Type::Text(address.as_str()), D1Type::Text(&id)])?
         .first::<serde_json::Value>(None)
         .await?;
     Ok(found.is_some())
