@@ -18,18 +18,25 @@ const GAP: usize = 6;
 /// The text with every credential replaced by [`MASK`]. Time is linear in its length.
 #[must_use]
 pub fn text(input: &str) -> Cow<'_, str> {
-    let without_keys = without_private_keys(input);
-    let Some(mut masked) = pass(&without_keys) else {
-        return without_keys;
-    };
+    let mut masked = look(input);
     // What stands beside a mask may read otherwise than before. Seldom, and never often.
-    for _ in 0..3 {
-        match pass(&masked) {
-            Some(again) if again != masked => masked = again,
-            _ => break,
+    for _ in 0..4 {
+        let again = look(&masked).into_owned();
+        if again == *masked {
+            break;
         }
+        masked = Cow::Owned(again);
     }
-    Cow::Owned(masked)
+    masked
+}
+
+/// Whole private keys first, then everything else.
+fn look(input: &str) -> Cow<'_, str> {
+    let without_keys = without_private_keys(input);
+    match pass(&without_keys) {
+        Some(masked) => Cow::Owned(masked),
+        None => without_keys,
+    }
 }
 
 /// One look; `None` when there was nothing to mask.
