@@ -4,14 +4,14 @@ use crate::dispatch::Call;
 use crate::{session, tokens, trust};
 use molt_common::admin_credential::{self, AdminCredential};
 use molt_common::control::SessionEnd;
-use molt_common::identity::{Identity, IdentityKeys, Kind, LIFETIME_MS};
+use molt_common::identity::{Identity, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
 use molt_common::time::Millis;
 use molt_common::trust::SessionRef;
 use molt_common::user_token::{Source, TokenError, User};
 use molt_common::{admin_secret, origin};
 use molt_platform::forward::header;
-use molt_platform::{entropy, log, settings};
+use molt_platform::{admitted, entropy, log, settings};
 use serde_json::json;
 
 /// Why somebody does not get in.
@@ -181,8 +181,7 @@ fn sign(
         method: call.method.clone(),
         path: call.url.path().to_owned(),
     };
-    let keys = settings::text(call.env, "MOLT_IDENTITY_KEYS").unwrap_or_default();
-    IdentityKeys::parse(&keys)
+    admitted::keys(call.env)
         .and_then(|keys| keys.sign(&identity))
         .map_err(|error| {
             log::error(

@@ -9,14 +9,14 @@ use molt_common::admin_credential;
 use molt_common::admin_key::{AdminKey, KeyRecord};
 use molt_common::control::SessionEnd;
 use molt_common::id::UserId;
-use molt_common::identity::{self, Identity, IdentityKeys, Kind, LIFETIME_MS};
+use molt_common::identity::{self, Identity, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
 use molt_common::trust::{
     END_SESSION_PATH, EndSession, KV_KEY, REFRESH_LIMIT_MS, SNAPSHOT_PATH, SessionRef, TrustSnapshot,
 };
 use molt_common::trust_memory::{Answer, BEHIND_LIMIT_MS, KeyRuling, LOOK_UP_LIMIT_MS, Refresh, TrustMemory};
 use molt_platform::ask::Question;
-use molt_platform::{entropy, log, settings};
+use molt_platform::{admitted, entropy, log};
 use serde_json::json;
 use std::cell::RefCell;
 use std::pin::pin;
@@ -195,7 +195,6 @@ async fn copy(env: &Env, limit_ms: u64) {
 
 /// The router's own identity for one call.
 fn signed(env: &Env, method: &str, path: &str, request_id: &str) -> Result<String> {
-    let keys = settings::text(env, "MOLT_IDENTITY_KEYS").unwrap_or_default();
     let identity = Identity {
         sub: "router".into(),
         kind: Kind::Service,
@@ -209,7 +208,7 @@ fn signed(env: &Env, method: &str, path: &str, request_id: &str) -> Result<Strin
         method: method.into(),
         path: path.into(),
     };
-    IdentityKeys::parse(&keys)
+    admitted::keys(env)
         .and_then(|keys| keys.sign(&identity))
         .map_err(|error| Error::RustError(error.to_string()))
 }
