@@ -23,6 +23,7 @@ pub mod identity;
 pub mod login;
 pub mod object_call;
 pub mod origin;
+pub mod ownership;
 pub mod path;
 pub mod problem;
 pub mod redaction;

@@ -3,6 +3,7 @@
 
 use crate::admin_key::{AdminKey, KeyRecord};
 use crate::control::SessionEnd;
+use crate::flag::FlagSet;
 use crate::id::{UserId, hex};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,9 @@ pub struct TrustSnapshot {
     pub ended: BTreeMap<SessionRef, Millis>,
     /// Users who may not come in.
     pub suspended: BTreeSet<UserId>,
+    /// Feature flags.
+    #[serde(default)]
+    pub flags: FlagSet,
 }
 
 impl TrustSnapshot {

@@ -125,7 +125,7 @@ fn refuse_method(call: &Call<'_>, refused: &Problem) -> Result<Response> {
 
 async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &str) -> Answered {
     if let Some(flag) = route.flag
-        && !Flag::is_on(settings::text(call.env, flag.variable()).as_deref())
+        && !Flag::is_on(settings::text(call.env, flag.name()).as_deref())
     {
         return if settings::text(call.env, "LEGACY_MODE").as_deref() == Some("on") {
             ("legacy", Auth::None, legacy(call).await)
@@ -182,7 +182,7 @@ async fn legacy(call: &Call<'_>) -> Result<Response> {
 }
 
 fn switched_off(call: &Call<'_>, flag: Flag) -> Result<Response> {
-    let name = flag.variable();
+    let name = flag.name();
     let text = format!("This part of the platform is switched off by its operator ({name}).");
     if call.wants_page {
         return pages::notice(call, 503, "Switched off", &text, &[]);

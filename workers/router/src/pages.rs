@@ -37,7 +37,7 @@ pub async fn answer(page: Page, call: &Call<'_>) -> Result<Response> {
 }
 
 fn status(call: &Call<'_>) -> Result<Response> {
-    let on = |flag: Flag| Flag::is_on(settings::text(call.env, flag.variable()).as_deref());
+    let on = |flag: Flag| Flag::is_on(settings::text(call.env, flag.name()).as_deref());
     respond::json(
         200,
         &json!({

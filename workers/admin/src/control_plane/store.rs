@@ -7,6 +7,7 @@ mod people;
 pub use outbox::{Item, Task};
 
 use molt_common::audit::{Author, Chain, Change};
+use molt_common::flag::FlagSet;
 use molt_common::time::Millis;
 use molt_common::trust::TrustSnapshot;
 use molt_platform::audit_log::{self, AuditLog};
@@ -161,6 +162,7 @@ impl<'a> Store<'a> {
             keys: self.good_keys(now)?,
             ended: self.ended(now)?,
             suspended: self.suspended()?,
+            flags: FlagSet::default(),
         })
     }
 }
