@@ -1,5 +1,7 @@
 //! Request and answer types of the admin API (`/api/super`).
 
+pub mod flags;
+
 use crate::id::{ExecId, UserId};
 use crate::sandbox_call::{Lifecycle, Phase, SandboxView};
 use crate::time::Millis;

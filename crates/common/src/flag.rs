@@ -4,10 +4,14 @@
 //! variable of deployment. When the admin worker is down, an operator's [`FlagOverride`] in KV beats what was known last.
 
 mod evaluation;
+mod reading;
 mod standing;
+mod withdrawal;
 
 pub use evaluation::{Reason, Ruling, rule};
+pub use reading::OverrideError;
 pub use standing::{Rank, Source, Standing, rank, standing};
+pub use withdrawal::withdraws;
 
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -141,17 +145,19 @@ pub struct FlagSet {
     /// Epoch of the last override that was adopted; an override counts only with a higher one.
     pub epoch: u64,
     /// Flags that were set; the others are decided by their variables.
+    #[serde(deserialize_with = "reading::known")]
     pub flags: BTreeMap<Flag, FlagSetting>,
 }
 
 /// What an operator writes to KV under [`OVERRIDE_KEY`] when the admin worker is down. Beats the flags until `ControlPlane` adopts it, which
-/// raises [`FlagSet::epoch`] to this one's.
+/// raises [`FlagSet::epoch`] to this one's. Read it with [`FlagOverride::read`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FlagOverride {
     /// Milliseconds since 1970 when it was written, so that a later one always beats an earlier one.
     pub epoch: u64,
     /// On for everybody or killed, by flag; the others stay as they are.
+    #[serde(deserialize_with = "reading::known")]
     pub values: BTreeMap<Flag, bool>,
     /// As [`FlagSetting::discard_disk`], for flags that are killed by this.
     #[serde(default)]
@@ -184,6 +190,9 @@ impl FlagOverride {
         })
     }
 }
+
+#[cfg(test)]
+mod properties;
 
 #[cfg(test)]
 mod tests {

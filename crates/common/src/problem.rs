@@ -36,6 +36,9 @@ pub struct Problem {
     /// Phase of a sandbox that is still starting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phase: Option<String>,
+    /// Version that is there now, where `If-Match` named another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<u64>,
 }
 
 impl Problem {
@@ -58,6 +61,7 @@ impl Problem {
             request_id: None,
             retry_after: None,
             phase: None,
+            version: None,
         }
     }
 
@@ -105,6 +109,16 @@ impl Problem {
     pub fn request(mut self, id: &str) -> Self {
         self.request_id = Some(id.into());
         self
+    }
+
+    /// 412 `version_moved`: what was to be changed is no longer what the caller saw.
+    #[must_use]
+    pub fn moved(version: u64) -> Self {
+        let detail =
+            format!("If-Match names another version than the one that is there now, {version}. Read it again.");
+        let mut problem = Self::new(412, "version_moved", detail);
+        problem.version = Some(version);
+        problem
     }
 
     /// Names the phase of a start.
