@@ -2,10 +2,29 @@
 //! `scripts/build` makes into a folder of their own and nothing deploys.
 
 use crate::forward::header;
+use crate::outbound::{self, Freshness, Limits};
+use crate::settings;
 use web_sys::Request;
+use worker::Env;
 
 /// Header that asks for one: a place such as `router`, alone or followed by `/trap` or `/stack`.
 pub const HEADER: &str = "induced-panic";
+
+/// Variable with the address of the list of faults that are to be there now, one name a line.
+pub const FAULTS_URL: &str = "INDUCED_FAULTS_URL";
+const FAULTS: Limits = Limits {
+    time_ms: 1_000,
+    bytes: 4_096,
+};
+
+/// Whether this fault is to be there now. Without the variable, or when nobody answers there, none is.
+pub async fn fault(env: &Env, name: &str) -> bool {
+    let Some(url) = settings::text(env, FAULTS_URL) else {
+        return false;
+    };
+    let answer = outbound::get(&url, Freshness::FromOrigin, FAULTS).await;
+    answer.is_ok_and(|answer| answer.status == 200 && answer.body.lines().any(|line| line.trim() == name))
+}
 
 /// Panics when the request asks for it at this place.
 pub fn asked_by(request: &Request, place: &str) {

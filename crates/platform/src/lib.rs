@@ -13,6 +13,7 @@ pub mod forward;
 #[cfg(feature = "induced-panic")]
 pub mod induced;
 pub mod jwks;
+pub mod kv;
 pub mod log;
 pub mod object;
 pub mod outbound;

@@ -72,7 +72,13 @@ async fn serve(
     identity: &identity::Identity,
 ) -> Result<Response> {
     #[cfg(feature = "induced-panic")]
-    molt_platform::induced::asked_by(request, "gateway");
+    {
+        molt_platform::induced::asked_by(request, "gateway");
+        // Users' traffic fails at the front; the objects behind go on.
+        if molt_platform::induced::fault(env, "gateway").await {
+            return respond::problem(&Problem::internal().request(&identity.rid));
+        }
+    }
     let upgrade = header(request, "upgrade").is_some();
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
     let email = StatedEmail {

@@ -1,7 +1,7 @@
 //! The loop over the route table.
 
 use crate::admission::{self, Refusal};
-use crate::{finish, pages};
+use crate::{finish, legacy, pages};
 use molt_common::access;
 use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
@@ -93,7 +93,7 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
 }
 
 /// Name of who answered, what the answer may be to pages of listed origins, and the answer.
-type Answered = (&'static str, Auth, Result<Response>);
+pub type Answered = (&'static str, Auth, Result<Response>);
 
 async fn route_call(call: &Call<'_>) -> Answered {
     #[cfg(feature = "induced-panic")]
@@ -127,11 +127,7 @@ async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &s
     if let Some(flag) = route.flag
         && !Flag::is_on(settings::text(call.env, flag.name()).as_deref())
     {
-        return if settings::text(call.env, "LEGACY_MODE").as_deref() == Some("on") {
-            ("legacy", Auth::None, legacy(call).await)
-        } else {
-            ("router", route.auth, switched_off(call, flag))
-        };
+        return legacy::answer(call, route, flag).await;
     }
     let origin = header(call.request, "origin");
     let asked = header(call.request, "access-control-request-method");
@@ -170,24 +166,6 @@ async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Respons
     )?;
     outgoing.set(control::header::ACCEPT_ENCODING, &client_encoding(call.request))?;
     outgoing.to_service(call.env, binding).await
-}
-
-/// What ran before authenticates by itself, so it gets the credentials; only our own headers are taken off.
-async fn legacy(call: &Call<'_>) -> Result<Response> {
-    let outgoing = Outgoing::new(&call.request.url(), call.request)?;
-    outgoing
-        .strip(|name| name.replace('_', "-").starts_with("x-molt-") || name == "x-request-id" || name == "expect")?;
-    outgoing.set(control::header::REQUEST_ID, &call.id)?;
-    outgoing.to_service(call.env, "LEGACY").await
-}
-
-fn switched_off(call: &Call<'_>, flag: Flag) -> Result<Response> {
-    let name = flag.name();
-    let text = format!("This part of the platform is switched off by its operator ({name}).");
-    if call.wants_page {
-        return pages::notice(call, 503, "Switched off", &text, &[]);
-    }
-    problem(call, Problem::new(503, "switched_off", text).retry_after(30))
 }
 
 fn refuse(call: &Call<'_>, auth: Auth, refusal: Refusal) -> Result<Response> {

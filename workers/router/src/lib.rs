@@ -3,6 +3,7 @@
 mod admission;
 mod dispatch;
 mod finish;
+mod legacy;
 mod pages;
 mod provider;
 mod session;

@@ -4,7 +4,6 @@
 //! request of a user; without any answer ever, nobody is shut out, and the log says so.
 
 use crate::dispatch::Call;
-use futures_util::future::{Either, select};
 use molt_common::admin_credential;
 use molt_common::admin_key::{AdminKey, KeyRecord};
 use molt_common::control::SessionEnd;
@@ -16,10 +15,9 @@ use molt_common::trust::{
 };
 use molt_common::trust_memory::{Answer, BEHIND_LIMIT_MS, KeyRuling, LOOK_UP_LIMIT_MS, Refresh, TrustMemory};
 use molt_platform::ask::Question;
-use molt_platform::{admitted, entropy, log};
+use molt_platform::{admitted, entropy, kv, log};
 use serde_json::json;
 use std::cell::RefCell;
-use std::pin::pin;
 use std::time::Duration;
 use worker::{Delay, Env, Error, Result};
 
@@ -178,18 +176,17 @@ async fn ask(env: &Env, request_id: &str, held: Option<u64>, timeout: Duration) 
 
 /// Reads the copy in KV.
 async fn copy(env: &Env, limit_ms: u64) {
-    let read = pin!(async {
-        let text = env.kv("CONTROL_KV")?.get(KV_KEY).text().await?;
+    let read = async {
+        let text = kv::get(env, "CONTROL_KV", KV_KEY, Duration::from_millis(limit_ms)).await?;
         let copy = text
             .map(|text| serde_json::from_str::<TrustSnapshot>(&text))
             .transpose()?;
         Result::<_>::Ok(copy)
-    });
-    match select(read, Delay::from(Duration::from_millis(limit_ms))).await {
-        Either::Left((Ok(Some(copy)), _)) => MEMORY.with_borrow_mut(|memory| memory.fall_back(copy)),
-        Either::Left((Ok(None), _)) => {}
-        Either::Left((Err(error), _)) => log::error("trust_copy_unreadable", json!({"error": error.to_string()})),
-        Either::Right(_) => log::error("trust_copy_unreadable", json!({"error": "no answer in time"})),
+    };
+    match read.await {
+        Ok(Some(copy)) => MEMORY.with_borrow_mut(|memory| memory.fall_back(copy)),
+        Ok(None) => {}
+        Err(error) => log::error("trust_copy_unreadable", json!({"error": error.to_string()})),
     }
 }
 
