@@ -7,7 +7,7 @@ use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 /// Who may have answered.
-const BACKENDS: [&str; 3] = ["router", "admin", "container-gateway"];
+const BACKENDS: [&str; 4] = ["router", "admin", "container-gateway", "legacy"];
 
 /// A whole answer.
 #[derive(Clone)]
