@@ -27,6 +27,7 @@ pub mod ownership;
 pub mod path;
 pub mod problem;
 pub mod redaction;
+pub mod refresh;
 pub mod renewal;
 pub mod route;
 pub mod sandbox_call;

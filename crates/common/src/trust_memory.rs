@@ -1,16 +1,17 @@
-//! What a router holds of the trust snapshot, when it asks for a newer one, and what it decides about admin keys meanwhile.
+//! What a router holds of the trust snapshot, when it asks for a newer one, and what it decides about admin keys and flags meanwhile.
 //!
 //! Only an answer of the admin worker, where the truth is, *confirms* a snapshot. The copy in KV may be minutes old without saying so: it can
 //! shut people out but never makes a key good. Ages count from when the question was put, so that they are never too young.
 
-use crate::admin_key::{AdminKey, KeyRecord};
-use crate::time::Millis;
-use crate::trust::{Freshness, KEYS_LIMIT_MS, TrustSnapshot, freshness};
+mod flags;
 
-/// After a refresh failed, the last known is used for this long before the next is tried: not every request of a user is to wait for it.
-pub const RETRY_MS: u64 = 2_000;
-/// A refresh behind a request is given up after this long.
-pub const BEHIND_LIMIT_MS: u64 = 5_000;
+use crate::admin_key::{AdminKey, KeyRecord};
+use crate::flag::FlagOverride;
+use crate::refresh::Age;
+pub use crate::refresh::{BEHIND_LIMIT_MS, Refresh};
+use crate::time::Millis;
+use crate::trust::{KEYS_LIMIT_MS, TrustSnapshot};
+
 /// Unknown keys make an isolate ask at most this often.
 pub const LOOK_UP_MS: u64 = 1_000;
 /// A look-up for a key takes at most this long: unlike a user, its caller is not served by what was known last.
@@ -20,21 +21,18 @@ pub const LOOK_UP_LIMIT_MS: u64 = 2_000;
 #[derive(Debug, Default)]
 pub struct TrustMemory {
     snapshot: Option<TrustSnapshot>,
-    confirmed_at: Option<Millis>,
+    /// Of the snapshot, by answers of the admin worker.
+    age: Age,
     asked_at: Option<Millis>,
-    failed_at: Option<Millis>,
-    behind_until: Option<Millis>,
-}
-
-/// What to do before a decision about a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refresh {
-    /// Use what is held.
-    Nothing,
-    /// Use what is held, and refresh it behind the request.
-    Behind,
-    /// Refresh it first.
-    Before,
+    /// When the copy in KV last said what is held.
+    copied_at: Option<Millis>,
+    /// When the admin worker last did not answer, however often it has since.
+    silent_at: Option<Millis>,
+    /// When somebody last found the snapshot too old to decide by.
+    woke_at: Option<Millis>,
+    /// The highest that was ever seen.
+    over: Option<FlagOverride>,
+    over_age: Age,
 }
 
 /// What to do about a key that is presented.
@@ -68,31 +66,25 @@ impl TrustMemory {
         self.snapshot.as_ref()
     }
 
-    /// What to do before a decision about a user at `now`.
+    /// What to do before a decision at `now`.
     #[must_use]
     pub fn refresh(&self, now: Millis) -> Refresh {
-        let age = self.confirmed_at.map_or(u64::MAX, |at| now.since(at));
-        let failed = self.failed_at.is_some_and(|at| now.since(at) < RETRY_MS);
-        match freshness(age) {
-            Freshness::Ageing if !failed && !self.is_behind(now) => Refresh::Behind,
-            Freshness::Old if !failed => Refresh::Before,
-            Freshness::Fresh | Freshness::Ageing | Freshness::Old => Refresh::Nothing,
-        }
+        self.age.refresh(now)
     }
 
     /// What to do about `key`, presented at `arrived`.
     #[must_use]
     pub fn rule(&self, key: &AdminKey, arrived: Millis, now: Millis) -> KeyRuling {
-        let young = self.confirmed_at.is_some_and(|at| now.since(at) <= KEYS_LIMIT_MS);
+        let young = self.age.at(now) <= KEYS_LIMIT_MS;
         let known = self.snapshot.as_ref().and_then(|snapshot| snapshot.key(key, now));
         if let Some(record) = known.filter(|_| young) {
             return KeyRuling::Admit(record.clone());
         }
         let since_it_came = |at: Option<Millis>| at.is_some_and(|at| at >= arrived);
-        if since_it_came(self.confirmed_at) {
+        if since_it_came(self.age.answered_at()) {
             return KeyRuling::Refuse;
         }
-        if since_it_came(self.failed_at) {
+        if since_it_came(self.age.failed_at()) {
             return KeyRuling::Unavailable;
         }
         let asked = self.asked_at.map_or(LOOK_UP_MS, |at| now.since(at));
@@ -115,7 +107,8 @@ impl TrustMemory {
             Answer::Unchanged(version) => held == Some(version),
             Answer::Snapshot(snapshot) => {
                 // An older version is an answer that was overtaken, unless it was asked for later: then the truth began anew.
-                let newer = held.is_none_or(|held| snapshot.version >= held) || self.confirmed_at < Some(asked_at);
+                let seen_at = self.age.answered_at().max(self.copied_at);
+                let newer = held.is_none_or(|held| snapshot.version >= held) || seen_at < Some(asked_at);
                 if newer {
                     self.snapshot = Some(snapshot);
                 }
@@ -123,40 +116,43 @@ impl TrustMemory {
             }
         };
         if confirms {
-            self.confirmed_at = self.confirmed_at.max(Some(asked_at));
-            self.failed_at = None;
+            self.age.answer(asked_at);
         }
     }
 
     /// The copy in KV says this.
-    pub fn fall_back(&mut self, copy: TrustSnapshot) {
+    pub fn fall_back(&mut self, copy: TrustSnapshot, now: Millis) {
         let held = self.snapshot.as_ref().map(|snapshot| snapshot.version);
+        if held.is_none_or(|held| copy.version >= held) {
+            self.copied_at = Some(now);
+        }
         if held.is_none_or(|held| copy.version > held) {
             self.snapshot = Some(copy);
             // What was confirmed was another one.
-            self.confirmed_at = None;
+            self.age.forget();
         }
     }
 
     /// The admin worker did not answer in time.
     pub fn fail(&mut self, now: Millis) {
-        self.failed_at = self.failed_at.max(Some(now));
+        self.age.fail(now);
+        self.silent_at = self.silent_at.max(Some(now));
     }
 
-    /// Whether a refresh behind a request runs. One whose request was cut off never says that it ended, so it counts until its deadline.
+    /// See [`Age::is_behind`].
     #[must_use]
     pub fn is_behind(&self, now: Millis) -> bool {
-        self.behind_until.is_some_and(|until| now < until)
+        self.age.is_behind(now)
     }
 
-    /// A refresh behind a request begins.
+    /// See [`Age::begin_behind`].
     pub fn begin_behind(&mut self, now: Millis) {
-        self.behind_until = Some(now.plus(BEHIND_LIMIT_MS));
+        self.age.begin_behind(now);
     }
 
-    /// It ended.
+    /// See [`Age::end_behind`].
     pub const fn end_behind(&mut self) {
-        self.behind_until = None;
+        self.age.end_behind();
     }
 }
 

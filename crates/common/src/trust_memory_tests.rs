@@ -1,4 +1,4 @@
-use super::{Answer, BEHIND_LIMIT_MS, KeyRuling, LOOK_UP_MS, RETRY_MS, Refresh, TrustMemory};
+use super::{Answer, KeyRuling, LOOK_UP_MS, Refresh, TrustMemory};
 use crate::admin_key::{AdminKey, KeyRecord};
 use crate::time::Millis;
 use crate::trust::{AGEING_MS, FRESH_MS, KEYS_LIMIT_MS, TrustSnapshot};
@@ -35,39 +35,14 @@ fn confirmed(version: u64, keys: &[u8], at: Millis) -> TrustMemory {
 }
 
 #[test]
-fn users_are_decided_by_something_young_or_refreshed() {
-    let memory = confirmed(1, &[], T);
-    assert_eq!(TrustMemory::default().refresh(T), Refresh::Before);
-    assert_eq!(memory.refresh(T.plus(FRESH_MS - 1)), Refresh::Nothing);
-    assert_eq!(memory.refresh(T.plus(FRESH_MS)), Refresh::Behind);
-    assert_eq!(memory.refresh(T.plus(AGEING_MS - 1)), Refresh::Behind);
-    assert_eq!(memory.refresh(T.plus(AGEING_MS)), Refresh::Before);
-}
-
-#[test]
-fn one_refresh_runs_behind_and_a_lost_one_blocks_nothing_for_long() {
+fn only_an_answer_that_confirms_makes_young() {
     let mut memory = confirmed(1, &[], T);
-    memory.begin_behind(T.plus(FRESH_MS));
-    assert_eq!(memory.refresh(T.plus(FRESH_MS + 1)), Refresh::Nothing);
-    assert_eq!(
-        memory.refresh(T.plus(AGEING_MS)),
-        Refresh::Before,
-        "never waits for another's"
-    );
-    assert!(!memory.is_behind(T.plus(FRESH_MS + BEHIND_LIMIT_MS)));
-    memory.end_behind();
-    assert_eq!(memory.refresh(T.plus(FRESH_MS + 1)), Refresh::Behind);
-}
-
-#[test]
-fn a_dead_admin_worker_is_asked_now_and_then_only() {
-    let mut memory = confirmed(1, &[], T);
-    let failed = T.plus(AGEING_MS);
-    memory.fail(failed);
-    assert_eq!(memory.refresh(failed.plus(RETRY_MS - 1)), Refresh::Nothing);
-    assert_eq!(memory.refresh(failed.plus(RETRY_MS)), Refresh::Before);
-    memory.confirm(Answer::Unchanged(1), failed.plus(RETRY_MS));
-    assert_eq!(memory.refresh(failed.plus(RETRY_MS)), Refresh::Nothing);
+    let later = T.plus(AGEING_MS);
+    assert_eq!(memory.refresh(later), Refresh::Before);
+    memory.confirm(Answer::Unchanged(2), later);
+    assert_eq!(memory.refresh(later), Refresh::Before, "of another version");
+    memory.confirm(Answer::Unchanged(1), later);
+    assert_eq!(memory.refresh(later), Refresh::Nothing);
 }
 
 #[test]
@@ -128,18 +103,18 @@ fn a_revoked_key_is_refused_by_the_next_confirmed_snapshot() {
 #[test]
 fn a_copy_in_kv_admits_no_key() {
     let mut memory = TrustMemory::default();
-    memory.fall_back(snapshot(7, &[1]));
+    memory.fall_back(snapshot(7, &[1]), T);
     assert_eq!(memory.snapshot().unwrap().version, 7);
     assert_eq!(memory.rule(&key(1), T, T), KeyRuling::LookUp);
     assert_eq!(memory.refresh(T), Refresh::Before);
     let mut memory = confirmed(8, &[1], T);
-    memory.fall_back(snapshot(7, &[]));
+    memory.fall_back(snapshot(7, &[]), T);
     assert_eq!(
         memory.rule(&key(1), T, T),
         KeyRuling::Admit(record(1)),
         "older copies count nothing"
     );
-    memory.fall_back(snapshot(9, &[1]));
+    memory.fall_back(snapshot(9, &[1]), T);
     assert_ne!(
         memory.rule(&key(1), T, T),
         KeyRuling::Admit(record(1)),
@@ -203,7 +178,7 @@ proptest! {
                     memory.confirm(answer, asked_at);
                 },
                 Step::Fail => memory.fail(now),
-                Step::Kv => memory.fall_back(copy.clone()),
+                Step::Kv => memory.fall_back(copy.clone(), now),
                 Step::Present => {
                     let admitted = matches!(memory.rule(&key(1), now, now), KeyRuling::Admit(_));
                     let late = revoked_at.is_some_and(|at| now.since(at) > KEYS_LIMIT_MS);
