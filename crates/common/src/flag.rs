@@ -19,6 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Key of the operator's override in KV.
 pub const OVERRIDE_KEY: &str = "flags:override";
+/// Header of an answer whose backend a flag chose: [`FlagSet::version`] that it was chosen by, 0 when no flag was ever set.
+pub const VERSION_HEADER: &str = "x-molt-flags-version";
+/// Header of the same answers: [`Source::word`].
+pub const SOURCE_HEADER: &str = "x-molt-flags-source";
 /// Most entries of an allow or deny list.
 pub const LONGEST_LIST: usize = 1_000;
 

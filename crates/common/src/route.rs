@@ -114,6 +114,17 @@ const fn gateway(path: Match) -> Route {
     }
 }
 
+const fn admin(path: Match, flag: Option<Flag>) -> Route {
+    Route {
+        path,
+        methods: &[],
+        auth: Auth::Admin,
+        limit: Limit::Admin,
+        flag,
+        target: Target::AdminApi,
+    }
+}
+
 /// First match wins.
 pub const TABLE: &[Route] = &[
     own(Match::Exact("/health"), GET, Limit::Free, Page::Health),
@@ -133,14 +144,13 @@ pub const TABLE: &[Route] = &[
     ),
     own(Match::Exact("/logout"), GET_POST, Limit::Login, Page::Logout),
     own(Match::Below("/_molt/assets"), GET, Limit::Free, Page::Asset),
-    Route {
-        path: Match::Below("/api/super"),
-        methods: &[],
-        auth: Auth::Admin,
-        limit: Limit::Admin,
-        flag: Some(Flag::NewAdminApi),
-        target: Target::AdminApi,
-    },
+    // The control plane's own: reachable whatever the flags say, or nobody could set them any more.
+    admin(Match::Below("/api/super/flags"), None),
+    admin(Match::Below("/api/super/keys"), None),
+    admin(Match::Below("/api/super/audit"), None),
+    admin(Match::Below("/api/super/migration"), None),
+    admin(Match::Exact("/api/super/openapi.json"), None),
+    admin(Match::Below("/api/super"), Some(Flag::NewAdminApi)),
     own(Match::Below("/api/admin"), &[], Limit::Free, Page::Reserved),
     own(Match::Below("/api/v1"), &[], Limit::Free, Page::Reserved),
     own(Match::Below("/webhooks"), &[], Limit::Free, Page::Reserved),
@@ -199,7 +209,7 @@ pub fn allow(raw_path: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Auth, Page, TABLE, Target, find};
+    use super::{Auth, Flag, Page, TABLE, Target, find};
     use crate::path::RESERVED;
 
     fn target(method: &str, path: &str) -> Target {
@@ -219,6 +229,41 @@ mod tests {
         assert_eq!(target("GET", "/_admin/"), Target::ContainerGateway);
         assert_eq!(target("PATCH", "/anything/else"), Target::ContainerGateway);
         assert_eq!(target("GET", "/webhooks/x"), Target::Router(Page::Reserved));
+    }
+
+    #[test]
+    fn flags_can_be_set_whatever_they_say() {
+        for own in [
+            "/api/super/flags",
+            "/api/super/flags/USE_NEW_ADMIN_API/history",
+            "/api/super/keys",
+            "/api/super/keys/0",
+            "/api/super/audit/verify",
+            "/api/super/migration",
+            "/api/super/openapi.json",
+        ] {
+            let route = find("PUT", own).unwrap();
+            assert_eq!(
+                (route.flag, route.target, route.auth),
+                (None, Target::AdminApi, Auth::Admin),
+                "{own}"
+            );
+        }
+        for flagged in [
+            "/api/super",
+            "/api/super/users",
+            "/api/super/flagsx",
+            "/api/super/openapi.json/x",
+        ] {
+            assert_eq!(find("GET", flagged).unwrap().flag, Some(Flag::NewAdminApi), "{flagged}");
+        }
+        for page in ["/", "/_molt/boot", "/_admin"] {
+            assert_eq!(
+                find("GET", page).unwrap().flag,
+                Some(Flag::NewContainerGateway),
+                "{page}"
+            );
+        }
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! Who calls: verifies the user's token or the admin credential and signs the identity that the backends accept.
 
 use crate::dispatch::Call;
+use crate::session::Session;
 use crate::{session, tokens, trust};
 use molt_common::admin_credential::{self, AdminCredential};
 use molt_common::control::SessionEnd;
+use molt_common::flag::Subject;
 use molt_common::identity::{Identity, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
+use molt_common::route::Auth;
 use molt_common::time::Millis;
 use molt_common::trust::SessionRef;
 use molt_common::user_token::{Source, TokenError, User};
@@ -45,9 +48,57 @@ pub async fn person(call: &Call<'_>, token: &str) -> Result<User, Problem> {
     })
 }
 
-/// Admits a user and signs his identity for this call.
-pub async fn user(call: &Call<'_>) -> Result<String, Refusal> {
-    let session = session::of(call).await?;
+/// Somebody whose credential was verified.
+pub enum Caller {
+    /// A person.
+    User(Box<Session>),
+    /// A holder of an admin key or of the bootstrap secret.
+    Admin {
+        /// Id of the key, or `bootstrap`.
+        id: String,
+        /// As backends know him.
+        sub: String,
+        /// What he may do.
+        scopes: Vec<String>,
+    },
+}
+
+impl Caller {
+    /// As whom flags count him.
+    pub fn subject(&self) -> Option<Subject> {
+        match self {
+            Self::User(session) => Subject::parse(&session.user.id.to_string()).ok(),
+            Self::Admin { id, .. } => Subject::parse(id).ok(),
+        }
+    }
+}
+
+impl Refusal {
+    /// Whether the credential may be good all the same: nobody can tell now.
+    pub fn is_undecided(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.status >= 500)
+    }
+}
+
+/// Who calls a route that asks for this. A person may still be shut out.
+pub async fn caller(call: &Call<'_>, auth: Auth) -> Result<Caller, Refusal> {
+    match auth {
+        Auth::Admin => admin(call).await,
+        Auth::User => Ok(Caller::User(Box::new(session::of(call).await?))),
+        // The table is tested to have no such row: closed all the same.
+        Auth::None => Err(Problem::internal().into()),
+    }
+}
+
+/// Admits somebody and signs his identity for this call.
+pub async fn admit(call: &Call<'_>, caller: Caller) -> Result<String, Refusal> {
+    match caller {
+        Caller::User(session) => user(call, *session).await,
+        Caller::Admin { sub, scopes, .. } => sign(call, sub, Kind::Admin, scopes, Stated::default(), None),
+    }
+}
+
+async fn user(call: &Call<'_>, session: Session) -> Result<String, Refusal> {
     // No browser sends a token by itself; a socket is more than a request all the same.
     if call.upgrade && !session.by_cookie {
         same_origin(call)?;
@@ -68,7 +119,7 @@ pub async fn user(call: &Call<'_>) -> Result<String, Refusal> {
 }
 
 /// The session of a verified token, unless it or its user is shut out.
-async fn open_session(call: &Call<'_>, user: &User, token: &str) -> Result<SessionRef, Refusal> {
+pub async fn open_session(call: &Call<'_>, user: &User, token: &str) -> Result<SessionRef, Refusal> {
     // A socket lives no longer than its token, so one that is past its end opens none, whatever clocks may differ by.
     if call.upgrade && user.until <= entropy::now() {
         return Err(Refusal::SignIn);
@@ -82,8 +133,8 @@ async fn open_session(call: &Call<'_>, user: &User, token: &str) -> Result<Sessi
     }
 }
 
-/// Admits the holder of an admin key or of the bootstrap secret. A user's cookie or token is never looked at.
-pub async fn admin(call: &Call<'_>) -> Result<String, Refusal> {
+/// The holder of an admin key or of the bootstrap secret. A user's cookie or token is never looked at.
+async fn admin(call: &Call<'_>) -> Result<Caller, Refusal> {
     let secret = header(call.request, admin_secret::HEADER);
     let authorization = header(call.request, "authorization");
     match admin_credential::read(secret.as_deref(), authorization.as_deref())? {
@@ -94,26 +145,19 @@ pub async fn admin(call: &Call<'_>) -> Result<String, Refusal> {
             if trust::bootstrap_is_off() {
                 return Err(admin_credential::bootstrap_off().into());
             }
-            sign(
-                call,
-                "bootstrap".into(),
-                Kind::Admin,
-                vec!["*".into()],
-                Stated::default(),
-                None,
-            )
+            Ok(Caller::Admin {
+                id: "bootstrap".into(),
+                sub: "bootstrap".into(),
+                scopes: vec!["*".into()],
+            })
         }
         AdminCredential::Key(key) => {
             let record = trust::admit(call, &key).await?;
-            let scopes = record.scopes.iter().map(|scope| scope.word().to_owned()).collect();
-            sign(
-                call,
-                format!("key:{}", record.id),
-                Kind::Admin,
-                scopes,
-                Stated::default(),
-                None,
-            )
+            Ok(Caller::Admin {
+                id: record.id.to_string(),
+                sub: format!("key:{}", record.id),
+                scopes: record.scopes.iter().map(|scope| scope.word().to_owned()).collect(),
+            })
         }
     }
 }

@@ -1,19 +1,19 @@
 //! The loop over the route table.
 
 use crate::admission::{self, Refusal};
-use crate::{finish, legacy, pages};
+use crate::rollout::{self, Stamp};
+use crate::{finish, legacy, pages, trust};
 use molt_common::access;
 use molt_common::control::SessionEnd;
-use molt_common::flag::Flag;
 use molt_common::identity;
 use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
-use molt_common::{control, cookie, cors, id};
+use molt_common::{control, cookie, cors, id, ownership};
 use molt_platform::forward::{Outgoing, client_encoding, header};
 use molt_platform::unwound::unwound;
-use molt_platform::{entropy, log, respond, settings};
+use molt_platform::{entropy, log, respond};
 use serde_json::json;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use url::Url;
 use web_sys::{Request, Response};
 use worker::{Context, Env, Result};
@@ -33,6 +33,8 @@ pub struct Call<'a> {
     pub wants_page: bool,
     /// `Set-Cookie`s that the answer carries, whoever gives it: a session may be renewed on the way.
     pub cookies: RefCell<Vec<String>>,
+    /// Flags by which it was decided who answers, where a flag did.
+    pub flags: Cell<Option<Stamp>>,
 }
 
 impl Call<'_> {
@@ -68,6 +70,7 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
         upgrade,
         wants_page,
         cookies: RefCell::default(),
+        flags: Cell::default(),
     };
     let answered = unwound(route_call(&call)).await;
     let (backend, shared, outcome) = answered.unwrap_or_else(|panicked| ("router", Auth::None, Err(panicked.into())));
@@ -92,6 +95,8 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
     finish::answer(&call, backend, shared, &response)
 }
 
+const GATEWAY: &str = "CONTAINER_GATEWAY";
+
 /// Name of who answered, what the answer may be to pages of listed origins, and the answer.
 pub type Answered = (&'static str, Auth, Result<Response>);
 
@@ -111,7 +116,7 @@ async fn route_call(call: &Call<'_>) -> Answered {
         ),
         Target::Router(page) => ("router", Auth::None, pages::answer(page, call).await),
         Target::AdminApi => backend(call, route, "admin", "ADMIN_API").await,
-        Target::ContainerGateway => backend(call, route, "container-gateway", "CONTAINER_GATEWAY").await,
+        Target::ContainerGateway => backend(call, route, "container-gateway", GATEWAY).await,
     }
 }
 
@@ -124,27 +129,40 @@ fn refuse_method(call: &Call<'_>, refused: &Problem) -> Result<Response> {
 }
 
 async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &str) -> Answered {
-    if let Some(flag) = route.flag
-        && !Flag::is_on(settings::text(call.env, flag.name()).as_deref())
+    trust::refresh(call).await;
+    let flag = route.flag.map(|flag| (flag, rollout::decide(call, flag, None)));
+    if let Some((flag, standing)) = flag
+        && standing.for_all
+        && !standing.on
     {
-        return legacy::answer(call, route, flag).await;
+        let caller = legacy::caller(call, route).await;
+        return legacy::answer(call, route, flag, caller.as_ref()).await;
     }
     let origin = header(call.request, "origin");
     let asked = header(call.request, "access-control-request-method");
+    // No browser sends a credential with it: for whom it asks nobody can tell.
     if cors::is_preflight(&call.method, origin.as_deref(), asked.as_deref()) {
         return ("router", route.auth, finish::preflight(call, route.auth));
     }
-    let admitted = match route.auth {
-        Auth::Admin => admission::admin(call).await,
-        Auth::User => admission::user(call).await,
-        // The table is tested to have no such row: closed all the same.
-        Auth::None => Err(Refusal::Problem(Box::new(Problem::internal()))),
+    let caller = admission::caller(call, route.auth).await;
+    if let Some((flag, standing)) = flag
+        && !standing.for_all
+        && !rollout::decide(call, flag, caller.as_ref().ok()).on
+    {
+        match &caller {
+            // Perhaps it is on for him, and what ran before is not to be asked meanwhile. Where nothing did, he may show who he is.
+            Err(refusal) if refusal.is_undecided() || !legacy::is_bound(call) => {}
+            known => return legacy::answer(call, route, flag, known.as_ref().ok()).await,
+        }
+    }
+    let admitted = match caller {
+        Ok(caller) => admission::admit(call, caller).await,
+        Err(refusal) => Err(refusal),
     };
-    let identity = match admitted {
-        Ok(identity) => identity,
-        Err(refusal) => return ("router", route.auth, refuse(call, route.auth, refusal)),
-    };
-    (name, route.auth, forward(call, binding, &identity).await)
+    match admitted {
+        Ok(identity) => (name, route.auth, forward(call, binding, &identity).await),
+        Err(refusal) => ("router", route.auth, refuse(call, route.auth, refusal)),
+    }
 }
 
 async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Response> {
@@ -165,10 +183,14 @@ async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Respons
         call.url[url::Position::BeforeHost..url::Position::AfterPort].as_ref(),
     )?;
     outgoing.set(control::header::ACCEPT_ENCODING, &client_encoding(call.request))?;
+    if binding == GATEWAY {
+        outgoing.set(ownership::RANK, &rollout::rank().header())?;
+    }
     outgoing.to_service(call.env, binding).await
 }
 
-fn refuse(call: &Call<'_>, auth: Auth, refusal: Refusal) -> Result<Response> {
+/// Answers somebody who does not get in.
+pub fn refuse(call: &Call<'_>, auth: Auth, refusal: Refusal) -> Result<Response> {
     match refusal {
         Refusal::SignIn if call.wants_page => pages::to_login(call),
         Refusal::SignIn => problem(

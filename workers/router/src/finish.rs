@@ -3,6 +3,7 @@
 use crate::dispatch::{Call, problem};
 use molt_common::answer_header;
 use molt_common::cors::{self, Standing};
+use molt_common::flag;
 use molt_common::problem::Problem;
 use molt_common::route::Auth;
 use molt_platform::forward::header;
@@ -35,6 +36,10 @@ pub fn answer(call: &Call<'_>, backend: &str, auth: Auth, response: &Response) -
     }
     headers.set("x-request-id", &call.id)?;
     headers.set("x-molt-backend", backend)?;
+    if let Some(flags) = call.flags.get() {
+        headers.set(flag::VERSION_HEADER, &flags.version.to_string())?;
+        headers.set(flag::SOURCE_HEADER, flags.source.word())?;
+    }
     if call.secure() {
         let subdomains = settings::text(call.env, "HSTS_SUBDOMAINS").as_deref() == Some("on");
         let value = if subdomains { "; includeSubDomains" } else { "" };

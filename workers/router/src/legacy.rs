@@ -1,12 +1,15 @@
 //! What ran before (`LEGACY`): the target while a flag is off, and what is said where there is none.
 
-use crate::dispatch::{Answered, Call, problem};
-use crate::pages;
-use molt_common::control;
+use crate::admission::{self, Caller};
+use crate::dispatch::{Answered, Call, problem, refuse};
+use crate::session::Session;
+use crate::{pages, tokens};
 use molt_common::flag::Flag;
+use molt_common::ownership::FENCE_PATH;
 use molt_common::problem::Problem;
 use molt_common::route::{Auth, Route};
-use molt_platform::forward::Outgoing;
+use molt_common::{control, cookie, path};
+use molt_platform::forward::{Outgoing, header};
 use molt_platform::settings;
 use web_sys::Response;
 use worker::Result;
@@ -16,20 +19,51 @@ pub fn is_bound(call: &Call<'_>) -> bool {
     settings::text(call.env, "LEGACY_MODE").as_deref() == Some("on")
 }
 
-/// Answers a call that `flag` keeps from the new backend of `route`.
-pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag) -> Answered {
-    if is_bound(call) {
-        ("legacy", Auth::None, forward(call).await)
-    } else {
-        ("router", route.auth, switched_off(call, flag))
+/// Who calls while the flag of the route is off for everybody: a person whose token is good, so that he is known there too.
+pub async fn caller(call: &Call<'_>, route: &Route) -> Option<Caller> {
+    if route.auth != Auth::User || !is_bound(call) {
+        return None;
     }
+    admission::caller(call, route.auth).await.ok()
 }
 
-/// What ran before authenticates by itself, so it gets the credentials; only our own headers are taken off.
-async fn forward(call: &Call<'_>) -> Result<Response> {
+/// Answers a call that `flag` keeps from the new backend of `route`.
+pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&Caller>) -> Answered {
+    if !is_bound(call) {
+        return ("router", route.auth, switched_off(call, flag));
+    }
+    if path::below(call.url.path(), FENCE_PATH.trim_end_matches('/')) {
+        let nothing = Problem::not_found("Nothing is here.");
+        return ("router", Auth::None, problem(call, nothing));
+    }
+    let session = match caller {
+        Some(Caller::User(session)) => Some(session),
+        _ => None,
+    };
+    // What ran before knows nothing of suspended users and ended sessions.
+    if let Some(session) = session
+        && let Err(refusal) = admission::open_session(call, &session.user, &session.token).await
+    {
+        return ("router", route.auth, refuse(call, route.auth, refusal));
+    }
+    ("legacy", Auth::None, forward(call, session.map(Box::as_ref)).await)
+}
+
+/// It authenticates by itself, so it gets the client's credentials. Our cookies say nothing to it: whom one signed in, it knows by his token.
+async fn forward(call: &Call<'_>, session: Option<&Session>) -> Result<Response> {
     let outgoing = Outgoing::new(&call.request.url(), call.request)?;
+    let cookies = header(call.request, "cookie").as_deref().and_then(cookie::foreign);
     outgoing
         .strip(|name| name.replace('_', "-").starts_with("x-molt-") || name == "x-request-id" || name == "expect")?;
+    match cookies {
+        Some(cookies) => outgoing.set("cookie", &cookies)?,
+        None => outgoing.remove("cookie")?,
+    }
+    // An assertion of Access is a header of its own.
+    let by_cookie = session.filter(|session| session.by_cookie && tokens::assertion(call).is_none());
+    if let Some(session) = by_cookie.filter(|_| header(call.request, "authorization").is_none()) {
+        outgoing.set("authorization", &format!("Bearer {}", session.token))?;
+    }
     outgoing.set(control::header::REQUEST_ID, &call.id)?;
     outgoing.to_service(call.env, "LEGACY").await
 }

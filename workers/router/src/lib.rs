@@ -6,6 +6,7 @@ mod finish;
 mod legacy;
 mod pages;
 mod provider;
+mod rollout;
 mod session;
 mod tokens;
 mod trust;

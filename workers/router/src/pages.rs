@@ -7,13 +7,14 @@ mod logout;
 mod session;
 
 use crate::dispatch::{Call, problem};
+use crate::{legacy, rollout, trust};
 use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
 use molt_common::problem::Problem;
 use molt_common::route::Page;
 use molt_platform::forward::header;
 use molt_platform::page::{self, Notice};
-use molt_platform::{entropy, respond, settings};
+use molt_platform::{entropy, respond};
 use serde_json::json;
 use web_sys::Response;
 use worker::Result;
@@ -27,7 +28,7 @@ pub async fn answer(page: Page, call: &Call<'_>) -> Result<Response> {
             200,
             &json!({"status": "healthy", "service": "edge-router", "timestamp": entropy::now().iso()}),
         ),
-        Page::Status => status(call),
+        Page::Status => status(call).await,
         Page::Login => login::page(call),
         Page::DevelopmentLogin => session::development(call).await,
         Page::AuthCallback => session::callback(call).await,
@@ -36,16 +37,31 @@ pub async fn answer(page: Page, call: &Call<'_>) -> Result<Response> {
     }
 }
 
-fn status(call: &Call<'_>) -> Result<Response> {
-    let on = |flag: Flag| Flag::is_on(settings::text(call.env, flag.name()).as_deref());
+async fn status(call: &Call<'_>) -> Result<Response> {
+    trust::refresh(call).await;
+    let stands = |flag: Flag| {
+        let standing = rollout::standing(call, flag, None);
+        let on = match (standing.for_all, standing.on) {
+            (false, _) => "some",
+            (true, true) => "all",
+            (true, false) => "none",
+        };
+        (
+            standing.for_all && standing.on,
+            json!({"on": on, "source": standing.source}),
+        )
+    };
+    let (admin, gateway) = (stands(Flag::NewAdminApi), stands(Flag::NewContainerGateway));
     respond::json(
         200,
         &json!({
             "status": "ok", "service": "moltworker", "router": "edge-router",
-            "featureFlags": {
-                "useNewAdminApi": on(Flag::NewAdminApi),
-                "useNewContainerGateway": on(Flag::NewContainerGateway),
+            "featureFlags": {"useNewAdminApi": admin.0, "useNewContainerGateway": gateway.0},
+            "flags": {
+                "version": rollout::rank().version,
+                Flag::NewAdminApi.name(): admin.1, Flag::NewContainerGateway.name(): gateway.1,
             },
+            "legacy": legacy::is_bound(call),
             "timestamp": entropy::now().iso(),
         }),
     )

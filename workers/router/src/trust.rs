@@ -1,12 +1,14 @@
-//! The trust snapshot of this isolate: admin keys, ended sessions, suspended users (`molt_common::trust_memory` decides, this performs).
+//! The trust snapshot of this isolate: admin keys, ended sessions, suspended users, flags (`molt_common::trust_memory` decides, this performs).
 //!
 //! The admin worker is asked first, then the copy in KV, then what was known last counts. Neither a dead admin worker nor a dead KV fails a
 //! request of a user; without any answer ever, nobody is shut out, and the log says so.
 
 use crate::dispatch::Call;
+use futures_util::future::join;
 use molt_common::admin_credential;
 use molt_common::admin_key::{AdminKey, KeyRecord};
 use molt_common::control::SessionEnd;
+use molt_common::flag::{FlagOverride, OVERRIDE_KEY};
 use molt_common::id::UserId;
 use molt_common::identity::{self, Identity, Kind, LIFETIME_MS};
 use molt_common::problem::Problem;
@@ -36,23 +38,48 @@ thread_local! {
     static MEMORY: RefCell<TrustMemory> = RefCell::default();
 }
 
+/// Looks at what this isolate holds.
+pub fn look<T>(at: impl FnOnce(&TrustMemory) -> T) -> T {
+    MEMORY.with_borrow(at)
+}
+
 /// Brings what is held up to date, as far as a decision about a user needs it.
 pub async fn refresh(call: &Call<'_>) {
-    match MEMORY.with_borrow(|memory| memory.refresh(entropy::now())) {
-        Refresh::Nothing => {}
-        Refresh::Behind => behind(call),
-        Refresh::Before => {
-            if !fetch(call.env, &call.id, REFRESH_LIMIT_MS - KV_SHARE_MS).await {
-                copy(call.env, KV_SHARE_MS).await;
-                // Perhaps it is only far away: the next request shall find what this one could not wait for.
-                if !MEMORY.with_borrow(|memory| memory.is_behind(entropy::now())) {
-                    behind(call);
-                }
-            }
-            if MEMORY.with_borrow(|memory| memory.snapshot().is_none()) {
-                log::error("trust_unknown", json!({"requestId": call.id}));
-            }
+    let now = entropy::now();
+    let (snapshot, over) = MEMORY.with_borrow_mut(|memory| {
+        let snapshot = memory.refresh(now);
+        if snapshot == Refresh::Before {
+            memory.wake(now);
         }
+        (snapshot, memory.refresh_override(now))
+    });
+    let override_first = async {
+        match over {
+            Refresh::Nothing => {}
+            Refresh::Behind => override_behind(call),
+            Refresh::Before => read_override(call.env, KV_SHARE_MS).await,
+        }
+    };
+    let snapshot_first = async {
+        match snapshot {
+            Refresh::Nothing => {}
+            Refresh::Behind => behind(call),
+            Refresh::Before => before(call).await,
+        }
+    };
+    join(snapshot_first, override_first).await;
+}
+
+async fn before(call: &Call<'_>) {
+    if !fetch(call.env, &call.id, REFRESH_LIMIT_MS - KV_SHARE_MS).await {
+        copy(call.env, KV_SHARE_MS).await;
+        // Perhaps it is only far away: the next request shall find what this one could not wait for.
+        if !MEMORY.with_borrow(|memory| memory.is_behind(entropy::now())) {
+            behind(call);
+        }
+    }
+    if MEMORY.with_borrow(|memory| memory.snapshot().is_none()) {
+        log::error("trust_unknown", json!({"requestId": call.id}));
     }
 }
 
@@ -184,9 +211,44 @@ async fn copy(env: &Env, limit_ms: u64) {
         Result::<_>::Ok(copy)
     };
     match read.await {
-        Ok(Some(copy)) => MEMORY.with_borrow_mut(|memory| memory.fall_back(copy)),
+        Ok(Some(copy)) => MEMORY.with_borrow_mut(|memory| memory.fall_back(copy, entropy::now())),
         Ok(None) => {}
         Err(error) => log::error("trust_copy_unreadable", json!({"error": error.to_string()})),
+    }
+}
+
+/// Reads the operator's override behind the request.
+fn override_behind(call: &Call<'_>) {
+    MEMORY.with_borrow_mut(|memory| memory.override_age().begin_behind(entropy::now()));
+    let env = call.env.clone();
+    call.context.wait_until(async move {
+        read_override(&env, BEHIND_LIMIT_MS).await;
+        MEMORY.with_borrow_mut(|memory| memory.override_age().end_behind());
+    });
+}
+
+async fn read_override(env: &Env, limit_ms: u64) {
+    let asked_at = entropy::now();
+    let found = match kv::get(env, "CONTROL_KV", OVERRIDE_KEY, Duration::from_millis(limit_ms)).await {
+        Ok(text) => text.and_then(|text| {
+            // One that cannot be read is none, for this router as for `ControlPlane`.
+            FlagOverride::read(&text, entropy::now())
+                .inspect_err(|error| log::error("flag_override_ignored", json!({"error": error.to_string()})))
+                .ok()
+        }),
+        Err(error) => {
+            log::error("flag_override_unreadable", json!({"error": error.to_string()}));
+            MEMORY.with_borrow_mut(|memory| memory.override_age().fail(entropy::now()));
+            return;
+        }
+    };
+    let news = MEMORY.with_borrow_mut(|memory| {
+        let before = memory.rank();
+        memory.learn_override(found, asked_at);
+        (memory.rank() != before).then(|| memory.rank().epoch)
+    });
+    if let Some(epoch) = news {
+        log::info("flag_override_obeyed", json!({"epoch": epoch}));
     }
 }
 
