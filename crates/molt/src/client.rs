@@ -129,6 +129,35 @@ impl Client {
         self.read(path, request.call())
     }
 
+    /// Any other call with the secret; `version` goes as `If-Match`.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn change(
+        &self,
+        method: &str,
+        path: &str,
+        version: Option<u64>,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
+        let mut request = ureq::http::Request::builder().method(method).uri(self.address(path));
+        request = request.header(SECRET, self.secret()?);
+        if let Some(version) = version {
+            request = request.header("if-match", format!("\"{version}\""));
+        }
+        let built = |error| ClientError::Unreachable(self.address(path), ureq::Error::Http(error));
+        let answer = match body {
+            Some(body) => {
+                let request = request
+                    .header("content-type", "application/json")
+                    .body(body.to_string());
+                self.agent.run(request.map_err(built)?)
+            }
+            None => self.agent.run(request.body(()).map_err(built)?),
+        };
+        self.read(path, answer)
+    }
+
     /// Every entry of a list, page after page; `field` of a page holds its entries.
     ///
     /// # Errors

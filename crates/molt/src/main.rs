@@ -7,6 +7,7 @@
 mod audit;
 mod client;
 mod exec;
+mod flags;
 mod keys;
 mod show;
 mod users;
@@ -47,6 +48,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         action: keys::Action,
+    },
+    /// Shows and changes feature flags. Routers obey within seconds.
+    Flags {
+        #[command(subcommand)]
+        action: flags::Action,
     },
     /// Verifies the audit trail.
     Audit {
@@ -89,6 +95,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
         Command::Health => show::health(&client.get("/health", false)?, json)?,
         Command::Users { action } => users::run(&client, action.as_ref(), json)?,
         Command::Keys { action } => keys::run(&client, action, json)?,
+        Command::Flags { action } => flags::run(&client, action, json)?,
         Command::Audit { action } => return audit::run(&client, action, json),
         Command::State { user: None } => show::states(&client.list("/api/super/state/dashboard", "users")?, json)?,
         Command::State { user: Some(user) } => {
@@ -135,6 +142,19 @@ mod tests {
             "keys revoke 0123456789abcdef",
             "keys bootstrap on",
             "keys bootstrap off --json",
+            "flags list --json",
+            "flags get USE_NEW_ADMIN_API",
+            "flags set USE_NEW_ADMIN_API --percent 5",
+            "flags set USE_NEW_ADMIN_API --enabled true --allow a --allow b --deny c --unlist d --reason x --if-version 0",
+            "flags set USE_NEW_CONTAINER_GATEWAY --enabled false --allow-outage --discard-disk",
+            "flags set USE_NEW_CONTAINER_GATEWAY --discard-disk=false",
+            "flags kill USE_NEW_ADMIN_API --allow-outage",
+            "flags unkill USE_NEW_ADMIN_API --reason fixed",
+            "flags undo USE_NEW_ADMIN_API --if-version 3",
+            "flags clear USE_NEW_ADMIN_API",
+            "flags history USE_NEW_ADMIN_API",
+            "flags evaluate USE_NEW_ADMIN_API bootstrap",
+            "flags evaluate USE_NEW_ADMIN_API",
             "audit verify",
             "audit verify --chain exec:Ada",
         ] {
@@ -156,6 +176,16 @@ mod tests {
             ("keys create --name n --scope * --expires-in soon", "--expires-in"),
             ("keys bootstrap maybe", "[possible values: on, off]"),
             ("keys revoke", "<ID>"),
+            ("flags get use_new_admin_api", "USE_NEW_CONTAINER_GATEWAY"),
+            ("flags set USE_NEW_ADMIN_API", "--percent"),
+            ("flags set USE_NEW_ADMIN_API --reason x", "--percent"),
+            ("flags set USE_NEW_ADMIN_API --percent 101", "0..=100"),
+            (
+                "flags set USE_NEW_ADMIN_API --enabled yes",
+                "[possible values: true, false]",
+            ),
+            ("flags set USE_NEW_ADMIN_API --allow a/b", "--allow"),
+            ("flags kill", "<NAME>"),
             ("audit verify --chain exec:", "sandbox:<user>"),
         ] {
             let refused = parses(line).expect_err(line);

@@ -1,8 +1,10 @@
-//! What operators decide about the whole platform: admin keys, ended sessions, suspended users, invitations. One SQLite Durable Object, whose
+//! What operators decide about the whole platform: admin keys, ended sessions, suspended users, invitations, flags. One SQLite Durable Object, whose
 //! alarm carries each change to where it is read: D1, the copy for routers in KV, the sandboxes' sockets.
 
+pub mod adoption;
 pub mod calls;
 pub mod deliver;
+pub mod flag_calls;
 pub mod store;
 
 use worker::{Env, Result, Stub};

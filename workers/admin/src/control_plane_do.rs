@@ -1,10 +1,12 @@
-//! The `ControlPlane` Durable Object: the truth about admin keys, ended sessions, suspended users and invitations.
+//! The `ControlPlane` Durable Object: the truth about admin keys, ended sessions, suspended users, invitations and flags.
 
+use crate::control_plane::adoption::{self, Watch};
 use crate::control_plane::calls::{
     EndOneSession, KeepKey, KeyPage, ListKeys, NoteUse, Outcome, ReadBootstrap, ReadKey, ReadTrust, RevokeKey,
     SetInvitation, SetSuspension, SwitchBootstrap,
 };
 use crate::control_plane::deliver;
+use crate::control_plane::flag_calls::{ChangeFlag, ReadFlagHistory, ReadFlags};
 use crate::control_plane::store::{Store, Task};
 use molt_common::audit_call::VerifyChain;
 use molt_common::object_call::Call;
@@ -16,11 +18,12 @@ use std::panic::RefUnwindSafe;
 use worker::{DurableObject, Env, Request, Response, Result, State};
 use worker_macros::durable_object;
 
-/// There is one. Everything is in SQLite; memory holds nothing.
+/// There is one. Everything is in SQLite; memory holds nothing but when the override in KV was last looked at.
 #[durable_object]
 pub struct ControlPlane {
     pub(crate) state: State,
     pub(crate) env: Env,
+    pub(crate) watch: Watch,
     tables_exist: Cell<bool>,
 }
 
@@ -38,7 +41,7 @@ impl ControlPlane {
     }
 
     /// Has the alarm carry on what was committed.
-    async fn carry_on(&self) -> Result<()> {
+    pub(crate) async fn carry_on(&self) -> Result<()> {
         self.state.storage().set_alarm(0_i64).await
     }
 
@@ -58,6 +61,7 @@ impl DurableObject for ControlPlane {
         Self {
             state,
             env,
+            watch: Watch::default(),
             tables_exist: Cell::new(false),
         }
     }
@@ -84,6 +88,7 @@ impl ControlPlane {
         match request.path().as_str() {
             ReadTrust::PATH => {
                 let read: ReadTrust = call::read(&mut request).await?;
+                adoption::look(self, &store).await?;
                 let news = read.known != Some(store.version()?);
                 let snapshot = if news { Some(store.snapshot(now)?) } else { None };
                 call::answer::<ReadTrust>(&snapshot)
@@ -91,6 +96,7 @@ impl ControlPlane {
             EndOneSession::PATH => {
                 let end: EndOneSession = call::read(&mut request).await?;
                 store.end_session(&end.ended, now)?;
+                adoption::look(self, &store).await?;
                 self.carry_on().await?;
                 call::answer::<EndOneSession>(&store.snapshot(now)?)
             }
@@ -135,6 +141,23 @@ impl ControlPlane {
             SetInvitation::PATH => {
                 let changed = store.set_invitation(&call::read(&mut request).await?)?;
                 call::answer::<SetInvitation>(&self.copied(&store, changed).await?)
+            }
+            ReadFlags::PATH => {
+                adoption::look(self, &store).await?;
+                call::answer::<ReadFlags>(&store.flags_state()?)
+            }
+            ReadFlagHistory::PATH => {
+                let read: ReadFlagHistory = call::read(&mut request).await?;
+                adoption::look(self, &store).await?;
+                call::answer::<ReadFlagHistory>(&store.flag_history(&read)?)
+            }
+            ChangeFlag::PATH => {
+                let change: ChangeFlag = call::read(&mut request).await?;
+                // An override that was written before this change must not undo it.
+                adoption::look_now(self, &store).await?;
+                let changed = store.change_flag(&change)?;
+                self.carry_on().await?;
+                call::answer::<ChangeFlag>(&changed)
             }
             VerifyChain::PATH => {
                 let verify: VerifyChain = call::read(&mut request).await?;

@@ -4,6 +4,7 @@ use crate::respond::Failure;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::StatusCode;
+use http::header::IF_MATCH;
 use http::request::Parts;
 use molt_common::admin_key::KeyId;
 use molt_common::id::UserId;
@@ -23,37 +24,74 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
-                    413,
-                    "too_large",
-                    format!("The body is longer than {LONGEST_BODY} bytes."),
-                ),
-                _ => Problem::new(400, "body_not_read", "The body could not be read to its end."),
-            })?;
-        // A list would be read as the fields in order.
-        if bytes.trim_ascii_start().first() == Some(&b'[') {
-            return Err(Problem::invalid("body", "must be a JSON object, not a list").into());
-        }
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let inner = error.inner();
-            if inner.is_data() && path != "." {
-                Problem::invalid(&path, format!("does not fit: {inner}"))
-            } else if inner.is_data() {
-                Problem::invalid("body", format!("does not fit: {inner}"))
+        parse(&read(request, state).await?).map(Self)
+    }
+}
+
+async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Failure> {
+    let bytes = Bytes::from_request(request, state)
+        .await
+        .map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => Problem::new(
+                413,
+                "too_large",
+                format!("The body is longer than {LONGEST_BODY} bytes."),
+            ),
+            _ => Problem::new(400, "body_not_read", "The body could not be read to its end."),
+        })?;
+    Ok(bytes)
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    // A list would be read as the fields in order.
+    if bytes.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Problem::invalid("body", "must be a JSON object, not a list").into());
+    }
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        let inner = error.inner();
+        let text = inner.to_string();
+        if let Some(field) = missing(&text) {
+            let field = if path == "." {
+                field.to_owned()
             } else {
-                Problem::new(400, "invalid_json", format!("The body is not valid JSON: {inner}"))
-                    .labelled("Invalid JSON body")
-            }
-        })?;
-        json.end().map_err(|_| {
-            Problem::new(400, "invalid_json", "There is more after the JSON body.").labelled("Invalid JSON body")
-        })?;
-        Ok(Self(value))
+                format!("{path}.{field}")
+            };
+            Problem::invalid(&field, "is missing")
+        } else if inner.is_data() && path != "." {
+            Problem::invalid(&path, format!("does not fit: {inner}"))
+        } else if inner.is_data() {
+            Problem::invalid("body", format!("does not fit: {inner}"))
+        } else {
+            Problem::new(400, "invalid_json", format!("The body is not valid JSON: {inner}"))
+                .labelled("Invalid JSON body")
+        }
+    })?;
+    json.end().map_err(|_| {
+        Problem::new(400, "invalid_json", "There is more after the JSON body.").labelled("Invalid JSON body")
+    })?;
+    Ok(value)
+}
+
+/// The field that a body lacks, as serde says it.
+fn missing(error: &str) -> Option<&str> {
+    let (field, _) = error.strip_prefix("missing field `")?.split_once('`')?;
+    Some(field)
+}
+
+/// A JSON body as [`JsonBody`], or nothing at all, which is the type's default.
+pub struct OptionalBody<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalBody<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let bytes = read(request, state).await?;
+        if bytes.trim_ascii().is_empty() {
+            return Ok(Self(T::default()));
+        }
+        parse(&bytes).map(Self)
     }
 }
 
@@ -69,6 +107,65 @@ impl<S: Send + Sync> FromRequestParts<S> for Parameters {
             Err(_) => Err(Problem::invalid("path", "has a part that is not UTF-8").into()),
         }
     }
+}
+
+/// The query's parameters as text, by name.
+pub struct Asked(BTreeMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match Query::<BTreeMap<String, String>>::from_request_parts(parts, state).await {
+            Ok(Query(query)) => Ok(Self(query)),
+            Err(_) => Err(Problem::invalid("query", "is not a form").into()),
+        }
+    }
+}
+
+impl Asked {
+    /// One parameter.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// One that is `true` or `false`; false when absent.
+    pub fn switch(&self, name: &str) -> Result<bool, Failure> {
+        match self.text(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::invalid(name, "must be true or false").into()),
+        }
+    }
+}
+
+/// `If-Match`: the version that is to be changed, if the caller says one.
+pub struct IfMatch(pub Option<u64>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let mut given = parts.headers.get_all(IF_MATCH).iter();
+        let (first, second) = (given.next(), given.next());
+        let Some(value) = first else { return Ok(Self(None)) };
+        // What compresses an answer on its way marks its tag as weak; the version is the same.
+        let text = value.to_str().unwrap_or_default();
+        let text = text.strip_prefix("W/").unwrap_or(text);
+        let digits = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let version = digits.and_then(version);
+        if version.is_none() || second.is_some() {
+            return Err(Problem::invalid("If-Match", "must be one version in quotes, such as \"3\"").into());
+        }
+        Ok(Self(version))
+    }
+}
+
+/// A counter as we write it.
+fn version(text: &str) -> Option<u64> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    // Counters in JavaScript end there.
+    text.parse().ok().filter(|version| plain && *version < 1 << 53)
 }
 
 impl Parameters {
@@ -97,6 +194,15 @@ pub struct ByKey;
 
 /// By e-mail address.
 pub struct ByEmail;
+
+/// By version, newest first.
+pub struct ByVersion;
+
+impl Order for ByVersion {
+    fn is_cursor(text: &str) -> bool {
+        version(text).is_some()
+    }
+}
 
 impl Order for ByUser {
     fn is_cursor(text: &str) -> bool {
@@ -129,6 +235,8 @@ pub struct Page<O = ByUser> {
 pub type KeyPage = Page<ByKey>;
 /// A page of invitations.
 pub type InvitationPage = Page<ByEmail>;
+/// A page of changes.
+pub type ChangePage = Page<ByVersion>;
 
 impl<S: Send + Sync, O: Order> FromRequestParts<S> for Page<O> {
     type Rejection = Failure;
@@ -151,5 +259,43 @@ impl<S: Send + Sync, O: Order> FromRequestParts<S> for Page<O> {
             limit,
             order: PhantomData,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse, version};
+    use molt_common::api::flags::FlagRequest;
+
+    #[test]
+    fn what_does_not_fit_is_named_by_field() {
+        for (body, field) in [
+            ("{}", "enabled"),
+            (r#"{"enabled": true}"#, "reason"),
+            (r#"{"enabled": 1, "reason": "r"}"#, "enabled"),
+            (r#"{"enabled": true, "reason": "r", "percent": "5"}"#, "percent"),
+            (r#"{"enabled": true, "reason": "r", "percent": -5}"#, "percent"),
+            (r#"{"enabled": true, "reason": "r", "allow": ["a", 1]}"#, "allow[1]"),
+            (r#"{"enabled": true, "reason": "r", "percnt": 5}"#, "percnt"),
+            ("[true]", "body"),
+            ("1", "body"),
+        ] {
+            let refused = parse::<FlagRequest>(body.as_bytes()).err().map(|failure| failure.0);
+            let refused = refused.unwrap_or_else(|| unreachable!("{body}"));
+            assert_eq!(
+                (refused.status, refused.field.as_deref()),
+                (400, Some(field)),
+                "{body}: {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn versions_are_plain_numbers() {
+        assert_eq!(version("0"), Some(0));
+        assert_eq!(version("9007199254740991"), Some(9_007_199_254_740_991));
+        for bad in ["", "-1", "+1", "1.0", " 1", "9007199254740992", "99999999999999999999"] {
+            assert_eq!(version(bad), None, "{bad}");
+        }
     }
 }

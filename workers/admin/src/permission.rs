@@ -35,6 +35,13 @@ pub const TABLE: &[(&str, &str, Scope)] = &[
     ("DELETE", "/api/super/keys/{id}", Scope::KeysWrite),
     ("DELETE", "/api/super/keys/bootstrap", Scope::KeysWrite),
     ("GET", "/api/super/audit/verify", Scope::AuditRead),
+    ("GET", "/api/super/flags", Scope::FleetRead),
+    ("GET", "/api/super/flags/{name}", Scope::FleetRead),
+    ("PUT", "/api/super/flags/{name}", Scope::FlagsWrite),
+    ("DELETE", "/api/super/flags/{name}", Scope::FlagsWrite),
+    ("GET", "/api/super/flags/{name}/history", Scope::FleetRead),
+    ("POST", "/api/super/flags/{name}/undo", Scope::FlagsWrite),
+    ("GET", "/api/super/flags/{name}/evaluate", Scope::FleetRead),
 ];
 
 /// The scope of a route; `None` for one that the table does not have, which nobody may call.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod exec;
+mod flags;
 mod invitations;
 mod keys;
 mod state;
@@ -77,6 +78,11 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
         .routes(routes!(keys::switch_bootstrap_on, keys::switch_bootstrap_off))
         .routes(routes!(keys::read, keys::revoke))
         .routes(routes!(audit::verify))
+        .routes(routes!(flags::list))
+        .routes(routes!(flags::read, flags::set, flags::clear))
+        .routes(routes!(flags::history))
+        .routes(routes!(flags::undo))
+        .routes(routes!(flags::evaluate))
         .routes(routes!(exec::submit))
         .routes(routes!(exec::status, exec::cancel))
         .routes(routes!(exec::status_of_older_clients))

@@ -1,5 +1,6 @@
 //! Carries changes to where they are read. Nothing here decides anything; whatever fails is tried again.
 
+use super::adoption;
 use super::store::{Item, Store, Task};
 use crate::control_plane_do::ControlPlane;
 use futures_util::future::{Either, join, join_all, select};
@@ -25,6 +26,7 @@ pub async fn run(object: &ControlPlane) -> Result<()> {
     store.purge_sessions(entropy::now())?;
     store.open_again(entropy::now())?;
     perform(object, &store, |_| true).await?;
+    adoption::look(object, &store).await?;
     let failed_at = match copies(object, &store).await {
         Ok(()) => None,
         Err(error) => {

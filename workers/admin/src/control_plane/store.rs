@@ -1,5 +1,6 @@
 //! The tables of the `ControlPlane` object. A change and its audit entry are one transaction (`change`).
 
+mod flags;
 mod keys;
 mod outbox;
 mod people;
@@ -7,7 +8,6 @@ mod people;
 pub use outbox::{Item, Task};
 
 use molt_common::audit::{Author, Chain, Change};
-use molt_common::flag::FlagSet;
 use molt_common::time::Millis;
 use molt_common::trust::TrustSnapshot;
 use molt_platform::audit_log::{self, AuditLog};
@@ -69,6 +69,7 @@ impl<'a> Store<'a> {
     pub fn create(state: &State) -> Result<()> {
         let sql = state.storage().sql();
         sql.exec(SCHEMA, None)?;
+        sql.exec(flags::SCHEMA, None)?;
         sql.exec(audit_log::SCHEMA, None)?;
         Ok(())
     }
@@ -162,7 +163,7 @@ impl<'a> Store<'a> {
             keys: self.good_keys(now)?,
             ended: self.ended(now)?,
             suspended: self.suspended()?,
-            flags: FlagSet::default(),
+            flags: self.flag_set()?,
         })
     }
 }
