@@ -97,6 +97,9 @@ pub struct Secrets {
     /// Keys that seal what browsers keep for the router.
     #[serde(rename = "MOLT_SESSION_KEYS")]
     pub session_keys: serde_json::Value,
+    /// What the gateway shows to what ran before.
+    #[serde(rename = "LEGACY_FENCE_TOKEN")]
+    pub legacy_fence: String,
 }
 
 impl Secrets {
@@ -117,6 +120,7 @@ impl Secrets {
             .filter_map(|set| set["keys"].as_object())
             .flat_map(|keys| keys.values());
         let keys = keys.filter_map(serde_json::Value::as_str).map(str::to_owned);
-        keys.chain([self.user_tokens.clone(), self.admin.clone()]).collect()
+        keys.chain([&self.user_tokens, &self.admin, &self.legacy_fence].map(String::clone))
+            .collect()
     }
 }

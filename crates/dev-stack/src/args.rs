@@ -99,6 +99,9 @@ pub struct UpArgs {
     /// Number of routers, on consecutive ports; more than one implies --split
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16))]
     pub routers: u16,
+    /// Runs this worker, a folder with a wrangler.jsonc, as what ran before, behind flags that are off
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true, default_missing_value = "tests/fixtures/legacy")]
+    pub legacy: Option<PathBuf>,
     /// What runs the sandboxes
     #[arg(long, value_enum, default_value_t = EngineKind::Local)]
     pub engine: EngineKind,

@@ -24,7 +24,7 @@ pub enum OverrideError {
     #[error("it must look like WORKER.NAME=VALUE")]
     Form,
     /// There is no such worker.
-    #[error("there is no worker {0:?}; they are router, admin and container-gateway")]
+    #[error("there is no worker {0:?}; they are router, admin, container-gateway and legacy")]
     Worker(String),
     /// Not JSON of the documented form.
     #[error("not JSON of the form {{\"router\": {{\"NAME\": \"VALUE\"}}}}")]
@@ -32,7 +32,8 @@ pub enum OverrideError {
 }
 
 fn worker(name: &str) -> Result<Worker, OverrideError> {
-    let found = Worker::ALL.into_iter().find(|worker| worker.name() == name);
+    let mut known = Worker::ALL.into_iter().chain([Worker::Legacy]);
+    let found = known.find(|worker| worker.name() == name);
     found.ok_or_else(|| OverrideError::Worker(name.to_owned()))
 }
 

@@ -130,6 +130,14 @@ impl Probe {
         match response.status() {
             StatusCode::OK => Ok(()),
             status => {
+                // What ran before has answered, and knows no such page.
+                let legacy = response
+                    .headers()
+                    .get("x-molt-backend")
+                    .is_some_and(|name| name == "legacy");
+                if legacy && status == StatusCode::NOT_FOUND {
+                    return Ok(());
+                }
                 let body = response.text().await.unwrap_or_default();
                 // An operator may have switched the secret off; the admin worker, which knows that, has answered all the same.
                 if status == StatusCode::FORBIDDEN && body.contains(BOOTSTRAP_OFF) {

@@ -40,7 +40,7 @@ pub struct ReadyUser {
 /// A program of the stack.
 #[derive(Clone, Debug, Serialize)]
 pub struct ReadyProcess {
-    /// `engine`, `workers`, or with one process per worker `router`, `router-2`, `admin`, `container-gateway`.
+    /// `engine`, `workers`, or with one process per worker `router`, `router-2`, `admin`, `container-gateway`; and `legacy`.
     pub name: String,
     /// Its process id: wrangler's own, whose children are the runtimes.
     pub pid: i32,

@@ -30,6 +30,9 @@ pub struct Secrets {
     /// Keys that seal what browsers keep for the router, of the same form. Files of earlier stacks have none; then they are added.
     #[serde(rename = "MOLT_SESSION_KEYS", default)]
     pub session_keys: Value,
+    /// What the gateway shows to what ran before. Added to files of earlier stacks.
+    #[serde(rename = "LEGACY_FENCE_TOKEN", default)]
+    pub legacy_fence: String,
 }
 
 /// Why there are no secrets.
@@ -77,8 +80,14 @@ impl Secrets {
                         error.column()
                     ),
                 })?;
+                let before = secrets.clone();
                 if secrets.session_keys.is_null() {
                     secrets.session_keys = random_keys()?;
+                }
+                if secrets.legacy_fence.is_empty() {
+                    secrets.legacy_fence = random_text()?;
+                }
+                if secrets != before {
                     secrets.write(path)?;
                 }
                 Ok(secrets)
@@ -98,6 +107,7 @@ impl Secrets {
             user_tokens: random_text()?,
             identity_keys: random_keys()?,
             session_keys: random_keys()?,
+            legacy_fence: random_text()?,
         })
     }
 
@@ -147,12 +157,14 @@ mod tests {
     }
 
     #[test]
-    fn a_file_from_before_the_session_keys_gets_them_and_keeps_the_rest() {
+    fn a_file_from_before_some_secrets_gets_them_and_keeps_the_rest() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secrets.json");
         let first = Secrets::load_or_create(&path).unwrap();
         let mut text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        text.as_object_mut().unwrap().remove("MOLT_SESSION_KEYS").unwrap();
+        for name in ["MOLT_SESSION_KEYS", "LEGACY_FENCE_TOKEN"] {
+            text.as_object_mut().unwrap().remove(name).unwrap();
+        }
         fs::write(&path, text.to_string()).unwrap();
         let second = Secrets::load_or_create(&path).unwrap();
         assert_eq!(
@@ -160,6 +172,7 @@ mod tests {
             (&first.admin, &first.identity_keys)
         );
         assert_ne!(second.session_keys, first.session_keys);
+        assert_eq!(second.legacy_fence.len(), first.legacy_fence.len());
         molt_common::seal::SessionKeys::parse(&second.session_keys.to_string()).unwrap();
         assert_eq!(Secrets::load_or_create(&path).unwrap(), second, "they are kept");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -111,7 +111,7 @@ impl Stack {
     async fn start_workers(&mut self, workspace: &Workspace, credentials: &Credentials) -> Result<(), StackError> {
         let started = Instant::now();
         let limit = Duration::from_secs(self.args.ready_timeout);
-        let layout = processes(self.args.split, &self.router_ports);
+        let layout = processes(self.args.split, self.args.legacy.is_some(), &self.router_ports);
         let inner = layout.iter().filter(|process| process.port.is_none()).count();
         // All at once, so that no two are alike.
         let mut free = ports::free(inner + layout.len())?.into_iter();

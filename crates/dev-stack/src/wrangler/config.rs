@@ -4,7 +4,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 /// Why a configuration cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,6 +39,22 @@ impl WorkerConfig {
         config.text("name").ok_or(ConfigError::Field("name", "a text"))?;
         config.text("main").ok_or(ConfigError::Field("main", "a text"))?;
         Ok(config)
+    }
+
+    /// Its name, by which others are bound to it.
+    pub fn name(&self) -> &str {
+        self.text("name").unwrap_or_default()
+    }
+
+    /// Binds it to another worker as a service.
+    pub fn bind(&mut self, binding: &str, service: &str) {
+        let services = self
+            .fields
+            .entry("services")
+            .or_insert_with(|| Value::Array(Vec::new()));
+        if let Some(services) = services.as_array_mut() {
+            services.push(json!({"binding": binding, "service": service}));
+        }
     }
 
     /// Value of a variable, when it is a text.
@@ -170,7 +186,6 @@ pub fn dev_vars(secrets: &[(&str, String)]) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn parse(text: &str) -> WorkerConfig {
         WorkerConfig::parse(text, Path::new("/repo/wrangler")).unwrap()
@@ -221,6 +236,15 @@ mod tests {
         );
         assert_eq!(config.var("JWT_ISSUER"), Some("dev"));
         assert_eq!(config.var("ABSENT"), None);
+    }
+
+    #[test]
+    fn a_service_is_bound_beside_those_it_has() {
+        let mut config = parse(r#"{"name": "r", "main": "m.js"}"#);
+        config.bind("A", "worker-a");
+        config.bind("B", "worker-b");
+        let bound = json!([{"binding": "A", "service": "worker-a"}, {"binding": "B", "service": "worker-b"}]);
+        assert_eq!(config.effective(&[]).get("services"), Some(&bound));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which worker runs in which `wrangler dev` process, and on which port. Pure.
 
-/// The three workers, the public one first.
+/// The three workers, the public one first, and what stands for the one that ran before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Worker {
     /// The public worker.
@@ -9,18 +9,21 @@ pub enum Worker {
     Admin,
     /// The sandboxes.
     ContainerGateway,
+    /// What ran before; only with `--legacy`.
+    Legacy,
 }
 
 impl Worker {
-    /// All of them, in the order in which wrangler is given them: the first answers on the port.
+    /// All of the platform's, in the order in which wrangler is given them: the first answers on the port.
     pub const ALL: [Self; 3] = [Self::Router, Self::Admin, Self::ContainerGateway];
 
-    /// Name of its folder below `workers/` and of its file below `wrangler/`.
+    /// Name of its folder below `workers/` and of its file below `wrangler/`; of `Legacy` only in options, messages and logs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Router => "router",
             Self::Admin => "admin",
             Self::ContainerGateway => "container-gateway",
+            Self::Legacy => "legacy",
         }
     }
 }
@@ -37,20 +40,23 @@ pub struct WranglerProcess {
 }
 
 /// The processes for routers on `router_ports`. One router and not `split`: all in one process. Else each worker has its own, and the
-/// routers start last, since they call the others.
-pub fn processes(split: bool, router_ports: &[u16]) -> Vec<WranglerProcess> {
-    if let ([port], false) = (router_ports, split) {
-        return vec![WranglerProcess {
-            name: "workers".to_owned(),
-            workers: Worker::ALL.to_vec(),
-            port: Some(*port),
-        }];
-    }
-    let inner = [Worker::ContainerGateway, Worker::Admin].map(|worker| WranglerProcess {
+/// routers start last, since they call the others. What ran before is always a process of its own, and the first.
+pub fn processes(split: bool, legacy: bool, router_ports: &[u16]) -> Vec<WranglerProcess> {
+    let own = |worker: Worker| WranglerProcess {
         name: worker.name().to_owned(),
         workers: vec![worker],
         port: None,
-    });
+    };
+    let before = legacy.then(|| own(Worker::Legacy));
+    if let ([port], false) = (router_ports, split) {
+        let all = WranglerProcess {
+            name: "workers".to_owned(),
+            workers: Worker::ALL.to_vec(),
+            port: Some(*port),
+        };
+        return before.into_iter().chain([all]).collect();
+    }
+    let inner = [Worker::ContainerGateway, Worker::Admin].map(own);
     let routers = router_ports.iter().enumerate().map(|(index, port)| WranglerProcess {
         name: if index == 0 {
             "router".to_owned()
@@ -60,7 +66,7 @@ pub fn processes(split: bool, router_ports: &[u16]) -> Vec<WranglerProcess> {
         workers: vec![Worker::Router],
         port: Some(*port),
     });
-    inner.into_iter().chain(routers).collect()
+    before.into_iter().chain(inner).chain(routers).collect()
 }
 
 /// Addresses of the routers, as a person would open them.
@@ -93,7 +99,7 @@ mod tests {
 
     #[test]
     fn one_process_holds_everything_by_default() {
-        let all = processes(false, &[8787]);
+        let all = processes(false, false, &[8787]);
         assert_eq!(names(&all), [("workers", Some(8787))]);
         assert_eq!(all[0].workers, Worker::ALL);
     }
@@ -101,14 +107,14 @@ mod tests {
     #[test]
     fn split_gives_each_worker_its_own() {
         assert_eq!(
-            names(&processes(true, &[1])),
+            names(&processes(true, false, &[1])),
             [("container-gateway", None), ("admin", None), ("router", Some(1))]
         );
     }
 
     #[test]
     fn several_routers_imply_split() {
-        let all = processes(false, &[1, 2]);
+        let all = processes(false, false, &[1, 2]);
         assert_eq!(
             names(&all),
             [
@@ -116,6 +122,23 @@ mod tests {
                 ("admin", None),
                 ("router", Some(1)),
                 ("router-2", Some(2))
+            ]
+        );
+    }
+
+    #[test]
+    fn what_ran_before_has_a_process_of_its_own_and_starts_first() {
+        let together = processes(false, true, &[1]);
+        assert_eq!(names(&together), [("legacy", None), ("workers", Some(1))]);
+        assert_eq!(together[0].workers, [Worker::Legacy]);
+        let apart = processes(true, true, &[1]);
+        assert_eq!(
+            names(&apart),
+            [
+                ("legacy", None),
+                ("container-gateway", None),
+                ("admin", None),
+                ("router", Some(1))
             ]
         );
     }

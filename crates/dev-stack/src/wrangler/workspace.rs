@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use molt_common::flag::Flag;
 use serde_json::Value;
 
 use super::config::{ConfigError, WorkerConfig, dev_vars};
@@ -83,8 +84,18 @@ impl Workspace {
             migrations: None,
         };
         let further = further_secrets(args.secrets_file.as_deref())?;
-        for worker in Worker::ALL {
-            let config = read(&args.tools.root, worker)?;
+        let legacy = match &args.legacy {
+            Some(folder) => Some(read(&args.tools.root.join(folder), "wrangler.jsonc")?),
+            None => None,
+        };
+        for worker in Worker::ALL.into_iter().chain(legacy.as_ref().map(|_| Worker::Legacy)) {
+            let mut config = match (&legacy, worker) {
+                (Some(legacy), Worker::Legacy) => legacy.clone(),
+                _ => read(&args.tools.root.join("wrangler"), &format!("{}.jsonc", worker.name()))?,
+            };
+            if let (Some(legacy), Worker::Router | Worker::ContainerGateway) = (&legacy, worker) {
+                config.bind("LEGACY", legacy.name());
+            }
             match worker {
                 Worker::Router => {
                     if let Some(issuer) = config.var("JWT_ISSUER") {
@@ -95,14 +106,14 @@ impl Workspace {
                     workspace.database = config.database_binding().map(str::to_owned);
                     workspace.migrations = config.migrations_folder();
                 }
-                Worker::ContainerGateway => {}
+                Worker::ContainerGateway | Worker::Legacy => {}
             }
             let mut effective = config.effective(&vars(worker, args, router_ports));
-            if let Some(folder) = &args.workers_build {
+            if let Some(folder) = args.workers_build.as_ref().filter(|_| worker != Worker::Legacy) {
                 run_build(&mut effective, folder);
             }
             check_built(&effective)?;
-            let mut secret_vars = secret_vars(worker, secrets);
+            let mut secret_vars = secret_vars(worker, secrets, legacy.is_some());
             secret_vars.extend(further.of(worker).map(|(name, value)| (name, value.to_owned())));
             workspace.write_worker(worker, &effective, &secret_vars)?;
         }
@@ -139,14 +150,13 @@ impl Workspace {
     }
 }
 
-fn read(root: &Path, worker: Worker) -> Result<WorkerConfig, WorkspaceError> {
-    let folder = root.join("wrangler");
-    let path = folder.join(format!("{}.jsonc", worker.name()));
+fn read(folder: &Path, file: &str) -> Result<WorkerConfig, WorkspaceError> {
+    let path = folder.join(file);
     let text = fs::read_to_string(&path).map_err(|error| WorkspaceError::Io {
         path: path.clone(),
         error,
     })?;
-    WorkerConfig::parse(&text, &folder).map_err(|error| WorkspaceError::Config { path, error })
+    WorkerConfig::parse(&text, folder).map_err(|error| WorkspaceError::Config { path, error })
 }
 
 /// Has wrangler run the build in another folder than the deployed one, such as one that panics on request.
@@ -182,7 +192,7 @@ fn further_secrets(path: Option<&Path>) -> Result<SecretOverrides, WorkspaceErro
 }
 
 fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Value)> {
-    let vars: Vec<(&str, String)> = match worker {
+    let mut vars: Vec<(&str, String)> = match worker {
         Worker::Router => vec![
             ("PUBLIC_ORIGINS", public_origins(router_ports)),
             ("DEV_IDENTITY_USERS", users::identity_users()),
@@ -195,7 +205,15 @@ fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Val
                 ("SANDBOX_AGENT", args.agent.name().to_owned()),
             ]
         }
+        Worker::Legacy => vec![("USERS", users::identity_users())],
     };
+    if args.legacy.is_some() && worker != Worker::Legacy {
+        vars.push(("LEGACY_MODE", "on".to_owned()));
+    }
+    if args.legacy.is_some() && worker == Worker::Router {
+        // As where the platform is put beside something that serves everybody.
+        vars.extend(Flag::ALL.map(|flag| (flag.name(), "false".to_owned())));
+    }
     let overrides = args.var.iter().filter(|var| var.worker == worker);
     vars.into_iter()
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
@@ -204,12 +222,20 @@ fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Val
 }
 
 /// A worker gets the secrets of its own work and no others.
-fn secret_vars<'a>(worker: Worker, secrets: &Secrets) -> Vec<(&'a str, String)> {
-    let mut vars = vec![("MOLT_IDENTITY_KEYS", secrets.identity_keys.to_string())];
-    if worker == Worker::Router {
+fn secret_vars<'a>(worker: Worker, secrets: &Secrets, legacy: bool) -> Vec<(&'a str, String)> {
+    let mut vars = Vec::new();
+    if worker != Worker::Legacy {
+        vars.push(("MOLT_IDENTITY_KEYS", secrets.identity_keys.to_string()));
+    }
+    if matches!(worker, Worker::Router | Worker::Legacy) {
         vars.push(("MOLTBOT_GATEWAY_MASTER_TOKEN", secrets.admin.clone()));
         vars.push(("SUPABASE_JWT_SECRET", secrets.user_tokens.clone()));
+    }
+    if worker == Worker::Router {
         vars.push(("MOLT_SESSION_KEYS", secrets.session_keys.to_string()));
+    }
+    if legacy && matches!(worker, Worker::ContainerGateway | Worker::Legacy) {
+        vars.push(("LEGACY_FENCE_TOKEN", secrets.legacy_fence.clone()));
     }
     vars
 }
