@@ -6,6 +6,7 @@
 //! the script's folder is not, and signing out removes it together with all other storage.
 
 use crate::cookie;
+use crate::limit::headers::is_about_limits;
 
 /// Headers with an effect on the whole origin, the connection's security or the browser's idea of who is signed in.
 const WHOLE: [&str; 15] = [
@@ -33,6 +34,8 @@ const WHOLE: [&str; 15] = [
 pub fn is_stripped(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     WHOLE.contains(&name.as_str())
+        // What counts is counted at the edge; a page that reads of other limits would be misled.
+        || is_about_limits(&name)
         || ["access-control-", "x-molt-"]
             .iter()
             .any(|prefix| name.starts_with(prefix))
@@ -71,6 +74,9 @@ mod tests {
             "Service-Worker-Allowed",
             "NEL",
             "WWW-Authenticate",
+            "RateLimit",
+            "RateLimit-Remaining",
+            "X-RateLimit-Reset",
         ] {
             assert!(is_stripped(name), "{name}");
         }
@@ -87,6 +93,7 @@ mod tests {
             "x-frame-options",
             "permissions-policy",
             "etag",
+            "retry-after",
             "vary",
             "sec-websocket-protocol",
             "x-content-type-options",

@@ -5,8 +5,7 @@ const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// Headers that it may send beyond those that are always allowed.
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Admin-Secret";
 /// Headers of answers that it may read beyond those that are always allowed.
-const ANSWER_HEADERS: &str =
-    "ETag, Location, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, Retry-After, X-Request-Id";
+const ANSWER_HEADERS: &str = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
 /// Seconds for which a browser may remember that it was allowed to ask.
 const PREFLIGHT_S: &str = "600";
 

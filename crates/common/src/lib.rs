@@ -20,6 +20,7 @@ pub mod flag;
 pub mod hs256;
 pub mod id;
 pub mod identity;
+pub mod limit;
 pub mod login;
 pub mod object_call;
 pub mod origin;

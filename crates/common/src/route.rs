@@ -33,9 +33,15 @@ pub enum Limit {
     Free,
     /// Sign-in.
     Login,
+    /// A page of ours by `GET`, a sign-in by `POST`.
+    SignInPage,
+    /// A page of ours by `GET`, the platform's API by `POST`.
+    OwnPage,
     /// Decided by method: admin-read or admin-write.
     Admin,
-    /// Decided by the request: page, asset, socket or API.
+    /// The platform's API for users; sockets and assets as with [`Limit::Sandbox`].
+    Api,
+    /// Decided by the request: page, asset or socket.
     Sandbox,
 }
 
@@ -103,12 +109,12 @@ const fn own(path: Match, methods: &'static [&'static str], limit: Limit, page: 
     }
 }
 
-const fn gateway(path: Match) -> Route {
+const fn gateway(path: Match, limit: Limit) -> Route {
     Route {
         path,
         methods: &[],
         auth: Auth::User,
-        limit: Limit::Sandbox,
+        limit,
         flag: Some(Flag::NewContainerGateway),
         target: Target::ContainerGateway,
     }
@@ -139,10 +145,10 @@ pub const TABLE: &[Route] = &[
     own(
         Match::Exact("/auth/callback"),
         GET_POST,
-        Limit::Login,
+        Limit::SignInPage,
         Page::AuthCallback,
     ),
-    own(Match::Exact("/logout"), GET_POST, Limit::Login, Page::Logout),
+    own(Match::Exact("/logout"), GET_POST, Limit::OwnPage, Page::Logout),
     own(Match::Below("/_molt/assets"), GET, Limit::Free, Page::Asset),
     // The control plane's own: reachable whatever the flags say, or nobody could set them any more.
     admin(Match::Below("/api/super/flags"), None),
@@ -154,9 +160,9 @@ pub const TABLE: &[Route] = &[
     own(Match::Below("/api/admin"), &[], Limit::Free, Page::Reserved),
     own(Match::Below("/api/v1"), &[], Limit::Free, Page::Reserved),
     own(Match::Below("/webhooks"), &[], Limit::Free, Page::Reserved),
-    gateway(Match::Below("/_molt")),
-    gateway(Match::Below("/_admin")),
-    gateway(Match::Any),
+    gateway(Match::Below("/_molt"), Limit::Api),
+    gateway(Match::Below("/_admin"), Limit::Sandbox),
+    gateway(Match::Any, Limit::Sandbox),
 ];
 
 impl Route {
