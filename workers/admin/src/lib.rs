@@ -8,6 +8,8 @@ mod exec_store;
 mod extract;
 mod internal;
 mod permission;
+mod rate_limiter;
+mod rate_limiter_do;
 mod respond;
 mod routes;
 mod users;

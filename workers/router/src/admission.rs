@@ -7,6 +7,7 @@ use molt_common::admin_credential::{self, AdminCredential};
 use molt_common::control::SessionEnd;
 use molt_common::flag::Subject;
 use molt_common::identity::{Identity, Kind, LIFETIME_MS};
+use molt_common::limit;
 use molt_common::problem::Problem;
 use molt_common::route::Auth;
 use molt_common::time::Millis;
@@ -69,6 +70,14 @@ impl Caller {
         match self {
             Self::User(session) => Subject::parse(&session.user.id.to_string()).ok(),
             Self::Admin { id, .. } => Subject::parse(id).ok(),
+        }
+    }
+
+    /// As whom rate limits count him.
+    pub fn counted_as(&self) -> limit::Subject {
+        match self {
+            Self::User(session) => limit::Subject::User(session.user.id),
+            Self::Admin { sub, .. } => limit::Subject::Admin(sub.clone()),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The loop over the route table.
 
-use crate::admission::{self, Refusal};
+use crate::admission::{self, Caller, Refusal};
 use crate::rollout::{self, Stamp};
-use crate::{finish, legacy, pages, trust};
+use crate::{finish, legacy, limits, pages, trust};
 use molt_common::access;
 use molt_common::control::SessionEnd;
 use molt_common::identity;
@@ -35,6 +35,8 @@ pub struct Call<'a> {
     pub cookies: RefCell<Vec<String>>,
     /// Flags by which it was decided who answers, where a flag did.
     pub flags: Cell<Option<Stamp>>,
+    /// What counted the request, which its answer tells.
+    pub counted: Cell<Option<limits::Counted>>,
 }
 
 impl Call<'_> {
@@ -71,6 +73,7 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
         wants_page,
         cookies: RefCell::default(),
         flags: Cell::default(),
+        counted: Cell::new(None),
     };
     let answered = unwound(route_call(&call)).await;
     let (backend, shared, outcome) = answered.unwrap_or_else(|panicked| ("router", Auth::None, Err(panicked.into())));
@@ -114,9 +117,16 @@ async fn route_call(call: &Call<'_>) -> Answered {
             Auth::None,
             problem(call, Problem::not_found("Nothing is here.")),
         ),
-        Target::Router(page) => ("router", Auth::None, pages::answer(page, call).await),
+        Target::Router(page) => ("router", Auth::None, own_page(call, route, page).await),
         Target::AdminApi => backend(call, route, "admin", "ADMIN_API").await,
         Target::ContainerGateway => backend(call, route, "container-gateway", GATEWAY).await,
+    }
+}
+
+async fn own_page(call: &Call<'_>, route: &Route, page: Page) -> Result<Response> {
+    match limits::unverified(call, route).await {
+        Ok(()) => pages::answer(page, call).await,
+        Err(refused) => pages::refused(call, refused),
     }
 }
 
@@ -155,11 +165,12 @@ async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &s
             known => return legacy::answer(call, route, flag, known.as_ref().ok()).await,
         }
     }
+    let subject = caller.as_ref().ok().map(Caller::counted_as);
     let admitted = match caller {
         Ok(caller) => admission::admit(call, caller).await,
         Err(refusal) => Err(refusal),
     };
-    match admitted {
+    match limits::settle(call, route, subject, admitted).await {
         Ok(identity) => (name, route.auth, forward(call, binding, &identity).await),
         Err(refusal) => ("router", route.auth, refuse(call, route.auth, refusal)),
     }

@@ -1,6 +1,7 @@
 //! What every answer is on its way out: signed with its request id, without what only the edge may say, readable for listed origins only.
 
 use crate::dispatch::{Call, problem};
+use crate::limits::Counted;
 use molt_common::answer_header;
 use molt_common::cors::{self, Standing};
 use molt_common::flag;
@@ -39,6 +40,9 @@ pub fn answer(call: &Call<'_>, backend: &str, auth: Auth, response: &Response) -
     if let Some(flags) = call.flags.get() {
         headers.set(flag::VERSION_HEADER, &flags.version.to_string())?;
         headers.set(flag::SOURCE_HEADER, flags.source.word())?;
+    }
+    for (name, value) in call.counted.get().iter().flat_map(Counted::headers) {
+        headers.set(name, &value)?;
     }
     if call.secure() {
         let subdomains = settings::text(call.env, "HSTS_SUBDOMAINS").as_deref() == Some("on");

@@ -3,7 +3,7 @@
 use crate::admission::{self, Caller};
 use crate::dispatch::{Answered, Call, problem, refuse};
 use crate::session::Session;
-use crate::{pages, tokens};
+use crate::{limits, pages, tokens};
 use molt_common::flag::Flag;
 use molt_common::ownership::FENCE_PATH;
 use molt_common::problem::Problem;
@@ -35,6 +35,10 @@ pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&
     if path::below(call.url.path(), FENCE_PATH.trim_end_matches('/')) {
         let nothing = Problem::not_found("Nothing is here.");
         return ("router", Auth::None, problem(call, nothing));
+    }
+    let subject = caller.map(Caller::counted_as);
+    if let Err(refused) = limits::legacy(call, route, subject.as_ref()).await {
+        return ("router", route.auth, pages::refused(call, refused));
     }
     let session = match caller {
         Some(Caller::User(session)) => Some(session),

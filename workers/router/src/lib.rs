@@ -4,6 +4,7 @@ mod admission;
 mod dispatch;
 mod finish;
 mod legacy;
+mod limits;
 mod pages;
 mod provider;
 mod rollout;

@@ -125,16 +125,8 @@ pub async fn admit(call: &Call<'_>, key: &AdminKey) -> std::result::Result<KeyRe
 /// When the admin worker did not record it.
 pub async fn end_session(env: &Env, ended: &EndSession) -> Result<()> {
     let asked_at = entropy::now();
-    let identity = signed(env, "POST", END_SESSION_PATH, &ended.request_id)?;
-    let (status, text) = Question {
-        method: "POST",
-        url: &format!("{HOST}{END_SESSION_PATH}"),
-        headers: &[(identity::HEADER, &identity), ("content-type", "application/json")],
-        body: Some(&serde_json::to_string(ended)?),
-        timeout: END_SESSION_LIMIT,
-    }
-    .ask_service(env, SERVICE)
-    .await?;
+    let body = serde_json::to_string(ended)?;
+    let (status, text) = post(env, END_SESSION_PATH, &ended.request_id, &body, END_SESSION_LIMIT).await?;
     if status != 200 {
         return Err(Error::RustError(format!("the admin worker answered {status}")));
     }
@@ -143,6 +135,23 @@ pub async fn end_session(env: &Env, ended: &EndSession) -> Result<()> {
         MEMORY.with_borrow_mut(|memory| memory.confirm(Answer::Snapshot(snapshot), asked_at));
     }
     Ok(())
+}
+
+/// Puts JSON to the admin worker in the router's own name: `(status, body)`.
+///
+/// # Errors
+/// When there is no whole answer in time.
+pub async fn post(env: &Env, path: &str, request_id: &str, body: &str, timeout: Duration) -> Result<(u16, String)> {
+    let identity = signed(env, "POST", path, request_id)?;
+    Question {
+        method: "POST",
+        url: &format!("{HOST}{path}"),
+        headers: &[(identity::HEADER, &identity), ("content-type", "application/json")],
+        body: Some(body),
+        timeout,
+    }
+    .ask_service(env, SERVICE)
+    .await
 }
 
 /// Refreshes while the request goes on, and after it if need be.
