@@ -51,6 +51,17 @@ worker_is_fresh() {
   [[ $fingerprint == "$(<"$build/.fingerprint")" ]]
 }
 
+# claim_target FOLDER: what another clone compiled into this target folder counts for nothing in this one. Cargo knows the crates of a
+# workspace by their paths below it and sees by time stamps whether they changed: crates of two clones are the same to it, and the older
+# clone would get the programs of the younger. To be called while the folder's lock is held.
+claim_target() {
+  local owner=$1/.clone
+  [[ ! -f $owner || $(<"$owner") != "$MOLT_ROOT" ]] || return 0
+  mkdir -p "$1"
+  (cd "$MOLT_ROOT" && find crates workers tests wrangler fuzz \( -name target -o -name node_modules -o -name build -o -name build-panic \) -prune -o -type f -exec touch {} +)
+  printf '%s' "$MOLT_ROOT" >"$owner"
+}
+
 # compile_worker WORKER MODE (release | dev | panic) FORCE (yes | no). Runs in the background.
 compile_worker() {
   # One build of the workers at a time in the shared target folder: it also keeps what two clones produce apart. The lock belongs to
@@ -60,6 +71,7 @@ compile_worker() {
     echo 'another build has just made it'
     return
   fi
+  claim_target "$MOLT_WASM_TARGET_DIR"
   local worker=$1 mode=$2 folder=$MOLT_ROOT/workers/$1 flags=() extra=() profile=release crate output
   output=$(worker_output "$worker" "$mode")
   [[ $mode != dev ]] || flags=(--dev) profile=debug
@@ -103,6 +115,7 @@ compile_native() {
   # Held until the copies are made: another clone that shares the target folder would put its own programs there.
   exec 8>"$MOLT_CACHE/locks/target-native"
   flock 8
+  claim_target "$CARGO_TARGET_DIR"
   (cd "$MOLT_ROOT" && cargo build --profile "$NATIVE_PROFILE" --bins "${packages[@]}")
   for tool in "${NATIVE_TOOLS[@]}"; do
     cmp -s "$CARGO_TARGET_DIR/$NATIVE_PROFILE/$tool" "$MOLT_BIN/$tool" && continue
