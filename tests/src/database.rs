@@ -11,14 +11,40 @@ impl Stack {
     /// # Panics
     /// When it fails.
     pub async fn sql(&self, sql: &str) -> Vec<Value> {
+        let text = self
+            .wrangler(
+                "admin",
+                &[
+                    "d1",
+                    "execute",
+                    "moltworker-platform",
+                    "--local",
+                    "--json",
+                    "--yes",
+                    &format!("--command={sql}"),
+                ],
+            )
+            .await;
+        let begin = text.find('[').unwrap_or_else(|| panic!("no JSON: {text}"));
+        let results: Value = serde_json::from_str(&text[begin..]).unwrap_or_else(|error| panic!("{error}: {text}"));
+        let last = results.as_array().and_then(|results| results.last()).cloned();
+        last.and_then(|last| last["results"].as_array().cloned())
+            .unwrap_or_default()
+    }
+
+    /// Runs wrangler with the configuration and the stored state of a worker of the stack; what it wrote.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub(crate) async fn wrangler(&self, worker: &str, arguments: &[&str]) -> String {
         let state = &self.ready.state_dir;
-        let script = r#". scripts/lib/env.sh; exec "$MOLT_NODE" --no-warnings "$MOLT_WRANGLER" d1 execute moltworker-platform \
-            --local --json --yes --persist-to="$1" -c "$2" --command="$3""#;
+        let script = r#". scripts/lib/env.sh; state=$1 configuration=$2; shift 2
+            exec "$MOLT_NODE" --no-warnings "$MOLT_WRANGLER" "$@" --persist-to="$state" -c "$configuration""#;
         let output = Command::new("bash")
-            .args(["-c", script, "sql"])
+            .args(["-c", script, "wrangler"])
             .arg(state.join("workers"))
-            .arg(state.join("wrangler/admin/wrangler.json"))
-            .arg(sql)
+            .arg(state.join(format!("wrangler/{worker}/wrangler.json")))
+            .args(arguments)
             .current_dir(root())
             .env("HOME", state.join("home"))
             .env("WRANGLER_SEND_METRICS", "false")
@@ -29,12 +55,8 @@ impl Stack {
             .expect("bash");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{sql}\n{text}\n{errors}");
-        let begin = text.find('[').unwrap_or_else(|| panic!("no JSON: {text}\n{errors}"));
-        let results: Value = serde_json::from_str(&text[begin..]).unwrap_or_else(|error| panic!("{error}: {text}"));
-        let last = results.as_array().and_then(|results| results.last()).cloned();
-        last.and_then(|last| last["results"].as_array().cloned())
-            .unwrap_or_default()
+        assert!(output.status.success(), "{arguments:?}\n{text}\n{errors}");
+        text
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod attacks;
 pub mod call;
 pub mod cli;
+pub mod control_kv;
 pub mod corpus;
 pub mod database;
 pub mod drill;
