@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Every route that these tests use, with its method and the statuses that they rely on.
-const USED: [(&str, &str, &[&str]); 8] = [
+const USED: [(&str, &str, &[&str]); 15] = [
     ("/api/super/users", "get", &["200", "400"]),
     ("/api/super/users/lookup/{name}", "get", &["200", "404"]),
     ("/api/super/users/{id}/state", "get", &["200", "400", "404"]),
@@ -22,6 +22,17 @@ const USED: [(&str, &str, &[&str]); 8] = [
         "get",
         &["200", "400", "404"],
     ),
+    ("/api/super/flags", "get", &["200"]),
+    ("/api/super/flags/{name}", "get", &["200", "404"]),
+    ("/api/super/flags/{name}", "put", &["200", "400", "404", "409", "412"]),
+    ("/api/super/flags/{name}", "delete", &["200", "400", "404", "412"]),
+    ("/api/super/flags/{name}/history", "get", &["200", "400", "404"]),
+    (
+        "/api/super/flags/{name}/undo",
+        "post",
+        &["200", "400", "404", "409", "412"],
+    ),
+    ("/api/super/flags/{name}/evaluate", "get", &["200", "400", "404"]),
 ];
 
 /// Every `$ref` below a value.

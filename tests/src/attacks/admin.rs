@@ -105,6 +105,28 @@ pub async fn run(ledger: &mut Ledger<'_>, cast: &Cast) {
             &names("users:write"),
         )
         .await;
+    let flag = "/api/super/flags/USE_NEW_ADMIN_API";
+    let kill = json!({"enabled": false, "killed": true, "reason": "attack"});
+    for (what, call) in [
+        (
+            "fleet:read kills a flag",
+            reader("PUT", &format!("{flag}?allowOutage=true")).json(&kill),
+        ),
+        (
+            "fleet:read undoes a flag",
+            reader("POST", &format!("{flag}/undo?allowOutage=true")),
+        ),
+        ("fleet:read clears a flag", reader("DELETE", flag)),
+    ] {
+        let named = names("flags:write");
+        ledger
+            .checked("20", what, &[403], call, "naming flags:write", &named)
+            .await;
+    }
+    let call = stack.call("PUT", flag).user(&cast.ada).json(&kill);
+    ledger
+        .answered("20", "a user's token kills a flag", &refused, call)
+        .await;
     let body = json!({"name": "mine", "scopes": ["*"]});
     let call = reader("POST", "/api/super/keys").json(&body);
     ledger
