@@ -1,5 +1,6 @@
 //! A stack whose workers panic on request (`scripts/build --induced-panic`): what a panic takes along, and what it leaves alone.
 
+mod kv;
 mod one_request;
 mod trap;
 
@@ -21,6 +22,9 @@ fn main() -> ExitCode {
         }
         trap { after_a_trap_the_worker_serves_again_and_nothing_stored_is_lost }
     };
+    trials.extend(trials! { group, alone;
+        kv { flags_are_changed_while_kv_fails_and_an_override_is_adopted_afterwards }
+    });
     if std::env::var_os(VARIABLE).is_some() {
         eprintln!("SKIPPED: a developer's stack runs workers that do not panic on request");
         trials = trials.into_iter().map(|trial| trial.with_ignored_flag(true)).collect();

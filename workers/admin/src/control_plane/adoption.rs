@@ -2,16 +2,14 @@
 
 use super::store::Store;
 use crate::control_plane_do::ControlPlane;
-use futures_util::future::{Either, select};
 use molt_common::flag::{FlagOverride, OVERRIDE_KEY};
 use molt_common::time::Millis;
-use molt_platform::{entropy, log};
+use molt_platform::{entropy, kv, log};
 use serde_json::json;
 use std::cell::Cell;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::pin::pin;
 use std::time::Duration;
-use worker::{Delay, Error, Result};
+use worker::Result;
 
 /// It is looked at again after this long.
 const PAUSE_MS: u64 = 2_000;
@@ -52,7 +50,7 @@ pub async fn look(object: &ControlPlane, store: &Store<'_>) -> Result<()> {
 pub async fn look_now(object: &ControlPlane, store: &Store<'_>) -> Result<()> {
     let watch = &object.watch;
     let began = entropy::now();
-    let found = read(object).await;
+    let found = kv::get(&object.env, "CONTROL_KV", OVERRIDE_KEY, LIMIT).await;
     watch.looked.set(Some(began));
     let text = match found {
         Ok(text) => text,
@@ -85,12 +83,4 @@ pub async fn look_now(object: &ControlPlane, store: &Store<'_>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-async fn read(object: &ControlPlane) -> Result<Option<String>> {
-    let read = async { Ok(object.env.kv("CONTROL_KV")?.get(OVERRIDE_KEY).text().await?) };
-    match select(pin!(read), Delay::from(LIMIT)).await {
-        Either::Left((found, _)) => found,
-        Either::Right(_) => Err(Error::RustError("KV gave no answer in time".into())),
-    }
 }

@@ -8,7 +8,7 @@ use molt_common::id::SandboxId;
 use molt_common::sandbox_call::EndSessions;
 use molt_common::time::Millis;
 use molt_common::trust::KV_KEY;
-use molt_platform::{call, entropy, log};
+use molt_platform::{call, entropy, kv, log};
 use serde_json::json;
 use std::pin::pin;
 use std::time::Duration;
@@ -140,12 +140,8 @@ async fn invitation(object: &ControlPlane, email: &str, invited_by: Option<&str>
 async fn copies(object: &ControlPlane, store: &Store<'_>) -> Result<()> {
     if store.is_unpublished()? {
         let snapshot = store.snapshot(entropy::now())?;
-        object
-            .env
-            .kv("CONTROL_KV")?
-            .put(KV_KEY, serde_json::to_string(&snapshot)?)?
-            .execute()
-            .await?;
+        let text = serde_json::to_string(&snapshot)?;
+        kv::put(&object.env, "CONTROL_KV", KV_KEY, &text, None, ATTEMPT).await?;
         store.published(snapshot.version)?;
     }
     store.audit().copy(&object.env.d1("PLATFORM_DB")?).await

@@ -184,7 +184,7 @@ async fn change(
         FlagChanged::WouldWithdraw => {
             let text = format!(
                 "Nothing is bound as LEGACY (LEGACY_MODE is not on), so those whom this takes {name} from would get 503. \
-                 If that is what you want, add ?allowOutage=true."
+                 If that is what you want, add ?allowOutage=true (molt: --allow-outage)."
             );
             Problem::new(409, "would_cause_outage", text)
         }

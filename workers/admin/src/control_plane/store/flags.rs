@@ -218,7 +218,7 @@ impl Store<'_> {
             return Ok(false);
         }
         let author = Author {
-            actor: format!("override:{}", line(&over.author, LONGEST_AUTHOR)),
+            actor: format!("override:{}", redaction::text(&line(&over.author, LONGEST_AUTHOR))),
             request_id: String::new(),
         };
         let reason = line(&over.reason, LONGEST_REASON);
