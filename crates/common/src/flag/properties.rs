@@ -182,6 +182,33 @@ proptest! {
 }
 
 #[test]
+fn nobody_is_asked_who_he_is_where_it_makes_no_difference() {
+    let for_all = |setting: FlagSetting| {
+        let set = FlagSet {
+            flags: [(Flag::NewAdminApi, setting)].into(),
+            ..FlagSet::default()
+        };
+        standing(Flag::NewAdminApi, Some((&set, Source::Kv)), None, None, None).for_all
+    };
+    let deny: BTreeSet<Subject> = [Subject::parse("d").unwrap()].into();
+    for on in [true, false] {
+        assert!(for_all(FlagSetting::all_or_nobody(on)));
+    }
+    assert!(for_all(FlagSetting {
+        killed: true,
+        deny: deny.clone(),
+        ..percent(5)
+    }));
+    assert!(for_all(FlagSetting {
+        enabled: false,
+        ..percent(5)
+    }));
+    assert!(!for_all(percent(5)) && !for_all(FlagSetting { deny, ..percent(100) }));
+    let unset = standing(Flag::NewAdminApi, None, None, Some("true"), None);
+    assert!(unset.for_all && unset.on);
+}
+
+#[test]
 fn shares_have_about_their_size_and_flags_are_independent() {
     let users: Vec<Subject> = uuids(10_000).collect();
     let inside = |flag, share| -> BTreeSet<&Subject> {
