@@ -1,7 +1,7 @@
 # Compiles the workers and the native tools. Sourced.
 
 WORKERS=(router admin container-gateway)
-NATIVE_TOOLS=(local-engine sandboxd dev-stack molt)
+NATIVE_TOOLS=(local-engine sandboxd dev-stack molt deploy)
 NATIVE_PROFILE=tools
 # The encoding of exceptions that wasm-bindgen's catching of panics is written for. As RUSTFLAGS, because worker-build sets that
 # variable (it appends to it), and cargo then ignores every other place for flags.

@@ -92,7 +92,11 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
 }
 
 fn build(env: Env) -> Router {
-    let (router, document) = documented();
+    let (router, mut document) = documented();
+    // By this a deployment knows that its version answers.
+    if let Some(release) = molt_platform::settings::text(&env, "MOLT_RELEASE") {
+        document.info.version = format!("{}+{release}", document.info.version);
+    }
     router
         .with_state(env)
         .route(

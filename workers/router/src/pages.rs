@@ -56,6 +56,8 @@ async fn status(call: &Call<'_>) -> Result<Response> {
         200,
         &json!({
             "status": "ok", "service": "moltworker", "router": "edge-router",
+            // By this a deployment knows that its version answers.
+            "release": settings::text(call.env, "MOLT_RELEASE"),
             "featureFlags": {"useNewAdminApi": admin.0, "useNewContainerGateway": gateway.0},
             "flags": {
                 "version": rollout::rank().version,

@@ -1,6 +1,7 @@
-//! The configuration that `wrangler dev` runs with, made from the one that is deployed. Pure.
+//! The configurations that `wrangler` runs with, made from those in `wrangler/`: for `wrangler dev` by crates/dev-stack, for a deployment
+//! by crates/deploy. Pure.
 //!
-//! It lies in the state folder, so relative paths become absolute; what is only for deployment goes, and variables are overridden.
+//! They lie in other folders, so relative paths become absolute; the build step goes, and variables are overridden.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -80,7 +81,7 @@ impl WorkerConfig {
     /// The configuration to run, with `vars` over its own variables.
     pub fn effective(&self, vars: &[(String, Value)]) -> Value {
         let mut fields = self.fields.clone();
-        // The workers are built already; named environments and routes are for deployment.
+        // The workers are built already; there are no named environments, and who deploys names the routes.
         for unwanted in ["build", "$schema", "env", "routes", "route"] {
             fields.remove(unwanted);
         }
