@@ -319,7 +319,7 @@ impl<'a> Run<'a> {
     fn restore(&mut self) -> String {
         let mut told = String::new();
         let mut changed = std::mem::take(&mut self.changed);
-        changed.sort_by(|one, other| other.worker.cmp(&one.worker));
+        changed.sort_by_key(|changed| std::cmp::Reverse(changed.worker));
         for changed in changed {
             let worker = changed.worker;
             let outcome = match (&changed.former, changed.one_way) {
