@@ -161,12 +161,11 @@ fn one_for_all(container: &mut Value, environment: &Environment) {
 }
 
 fn routes(environment: &Environment) -> Value {
-    let hosts = [Some(&environment.public_host), environment.admin_host.as_ref()];
-    let route = |host: &String| match &environment.zone {
+    let route = |host: &str| match &environment.zone {
         Some(zone) => json!({"pattern": format!("{host}/*"), "zone_name": zone}),
         None => json!({"pattern": host, "custom_domain": true}),
     };
-    hosts.into_iter().flatten().map(route).collect()
+    environment.hosts().into_iter().map(route).collect()
 }
 
 fn rename(name: Option<&mut Value>, environment: &Environment) {

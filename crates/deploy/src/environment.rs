@@ -260,12 +260,7 @@ impl Environment {
                 return fault(&format!("vars.{worker}.{name}"), "is set by the deployment itself");
             }
         }
-        if self
-            .vars
-            .router
-            .get("DEV_IDENTITY_USERS")
-            .is_some_and(|users| !users.is_empty())
-        {
+        if self.sets("DEV_IDENTITY_USERS") {
             return fault("vars.router.DEV_IDENTITY_USERS", "is for development alone");
         }
         Ok(())
@@ -279,6 +274,12 @@ impl Environment {
             Worker::ContainerGateway => "container-gateway",
         };
         format!("{}-{name}", self.prefix)
+    }
+
+    /// Hosts of the router.
+    pub fn hosts(&self) -> Vec<&str> {
+        let hosts = [Some(self.public_host.as_str()), self.admin_host.as_deref()];
+        hosts.into_iter().flatten().collect()
     }
 
     /// Name of the D1 database.
@@ -303,18 +304,25 @@ impl Environment {
             .to_owned()
     }
 
-    /// Refuses variables that the worker does not have, which are spelt wrongly.
+    /// Whether the file gives this variable of the router a value.
+    pub fn sets(&self, name: &str) -> bool {
+        self.vars.router.get(name).is_some_and(|value| !value.is_empty())
+    }
+
+    /// Refuses variables that the worker does not have, which are spelt wrongly, and the lack of those that only an operator knows.
     ///
     /// # Errors
     /// Names the first.
     pub fn check_vars(&self, worker: Worker, known: &BTreeSet<String>) -> Result<(), EnvironmentError> {
-        match self.vars.of(worker).keys().find(|name| !known.contains(*name)) {
-            Some(name) => Err(EnvironmentError::Field(
-                format!("vars.{worker}.{name}"),
-                format!("wrangler/{worker}.jsonc has no such variable"),
-            )),
-            None => Ok(()),
+        let fault = |name: &str, why: String| Err(EnvironmentError::Field(format!("vars.{worker}.{name}"), why));
+        if let Some(name) = self.vars.of(worker).keys().find(|name| !known.contains(*name)) {
+            return fault(name, format!("wrangler/{worker}.jsonc has no such variable"));
         }
+        // The repository's own is the issuer of development.
+        if worker == Worker::Router && !self.sets("JWT_ISSUER") && !self.sets("ACCESS_TEAM") {
+            return fault("JWT_ISSUER", "must name the issuer of people's tokens".to_owned());
+        }
+        Ok(())
     }
 }
 
@@ -342,72 +350,4 @@ fn is_host(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn field(text: &str) -> String {
-        match Environment::parse(text).unwrap_err() {
-            EnvironmentError::Field(field, _) => field,
-            EnvironmentError::Form(form) => form,
-        }
-    }
-
-    #[test]
-    fn the_least_file_has_sound_defaults() {
-        let least = Environment::parse(r#"{"name": "a", "public_host": "bot.example.com"} // the least"#).unwrap();
-        assert_eq!(least.worker(Worker::Admin), "moltworker-admin-api");
-        assert_eq!(least.database(), "moltworker-platform");
-        assert_eq!(least.kv_title("RATE_LIMIT_KV"), "moltworker-rate-limit-kv");
-        assert_eq!(least.scheduling_policy, SchedulingPolicy::DurableObject);
-        assert_eq!(least.url(), "https://bot.example.com");
-        assert!(least.legacy.is_none());
-    }
-
-    #[test]
-    fn what_is_wrong_is_named() {
-        let with = |more: &str| field(&format!(r#"{{"name": "a", "public_host": "bot.example.com", {more}}}"#));
-        assert_eq!(field(r#"{"name": "A B", "public_host": "bot.example.com"}"#), "name");
-        for host in [
-            "https://bot.example.com",
-            "bot",
-            "bot.example.com/x",
-            "BOT.example.com",
-            "a..b",
-            "",
-        ] {
-            assert_eq!(
-                field(&format!(r#"{{"name": "a", "public_host": "{host}"}}"#)),
-                "public_host",
-                "{host}"
-            );
-        }
-        assert_eq!(with(r#""zone": "example.org""#), "public_host");
-        assert_eq!(with(r#""zone": "ample.com""#), "public_host");
-        assert_eq!(with(r#""admin_host": "bot.example.com""#), "admin_host");
-        assert_eq!(with(r#""steps": [50, 10]"#), "steps");
-        assert_eq!(with(r#""steps": [0]"#), "steps");
-        assert_eq!(with(r#""steps": [100]"#), "steps");
-        assert_eq!(with(r#""legacy": {"worker": "moltworker-router"}"#), "legacy.worker");
-        assert_eq!(
-            with(r#""vars": {"router": {"LEGACY_MODE": "on"}}"#),
-            "vars.router.LEGACY_MODE"
-        );
-        assert_eq!(
-            with(r#""vars": {"router": {"DEV_IDENTITY_USERS": "[]"}}"#),
-            "vars.router.DEV_IDENTITY_USERS"
-        );
-        assert_eq!(with(r#""verify": {"url": "http://bot.example.com"}"#), "verify.url");
-        assert!(with(r#""hots": 1"#).contains("hots"));
-    }
-
-    #[test]
-    fn a_variable_that_no_worker_has_is_refused() {
-        let text = r#"{"name": "a", "public_host": "b.example.com", "vars": {"router": {"JWT_ISSUR": "x"}}}"#;
-        let known = BTreeSet::from(["JWT_ISSUER".to_owned()]);
-        let error = Environment::parse(text)
-            .unwrap()
-            .check_vars(Worker::Router, &known)
-            .unwrap_err();
-        assert!(error.to_string().contains("vars.router.JWT_ISSUR"), "{error}");
-    }
-}
+mod tests;

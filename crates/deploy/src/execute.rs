@@ -1,7 +1,7 @@
 //! Carries out a plan, one announced step after the other; what fails is undone in the order of a rollback.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::secret_store::SecretStore;
 use crate::site::Site;
 use crate::verify::{Expected, Probe, choose};
 use crate::worker::{PerWorker, Worker};
+use crate::wrangler::WranglerError;
 
 /// What a run needs.
 pub struct Run<'a> {
@@ -27,6 +28,21 @@ pub struct Run<'a> {
     probe: Option<Probe>,
     changed: Vec<Changed>,
     live: PerWorker<Option<String>>,
+}
+
+/// Why an upload failed.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("{0}")]
+    Wrangler(#[from] WranglerError),
+    #[error("{0}: {1}")]
+    File(PathBuf, io::Error),
+}
+
+impl From<Failure> for String {
+    fn from(failure: Failure) -> Self {
+        failure.to_string()
+    }
 }
 
 /// A worker that this run has changed.
@@ -110,7 +126,7 @@ impl<'a> Run<'a> {
                 ])
             }
             Action::Deploy(upload) => self.deploy(upload, plan),
-            Action::Release(upload, gradual) => self.release(upload, gradual),
+            Action::Release(upload, gradual) => self.release(upload, gradual, plan),
             Action::Keep(_) => Ok(()),
             Action::Verify => self.verify(plan),
         }
@@ -160,7 +176,7 @@ impl<'a> Run<'a> {
         if first { Ok(()) } else { self.expect(upload, None) }
     }
 
-    fn release(&mut self, upload: &Upload, gradual: &Gradual) -> Result<(), String> {
+    fn release(&mut self, upload: &Upload, gradual: &Gradual, plan: &[Action]) -> Result<(), String> {
         let former = upload
             .former
             .clone()
@@ -172,8 +188,20 @@ impl<'a> Run<'a> {
                 let secrets = self.secrets_file(upload)?;
                 let mut arguments = vec!["versions".to_owned()];
                 arguments.extend(self.upload_arguments("upload", upload, &config, secrets.as_ref()));
-                self.uploaded(&arguments, secrets)?
-                    .ok_or("wrangler names no version for what it has uploaded")?
+                match self.uploaded(&arguments, secrets) {
+                    Err(Failure::Wrangler(error)) if error.is_pending_migration() => {
+                        println!(
+                            "    it migrates Durable Objects, so {} is deployed at once",
+                            upload.worker
+                        );
+                        let upload = Upload {
+                            one_way: true,
+                            ..upload.clone()
+                        };
+                        return self.deploy(&upload, plan);
+                    }
+                    made => made?.ok_or("wrangler names no version for what it has uploaded")?,
+                }
             }
         };
         self.note(upload);
@@ -216,16 +244,13 @@ impl<'a> Run<'a> {
     }
 
     /// Uploads, and takes the file of secrets away whatever comes of it.
-    fn uploaded(&self, arguments: &[String], secrets: Option<PathBuf>) -> Result<Option<String>, String> {
+    fn uploaded(&self, arguments: &[String], secrets: Option<PathBuf>) -> Result<Option<String>, Failure> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let answer = self.site.wrangler.perform(&arguments);
         if let Some(file) = secrets {
-            fs::remove_file(&file).map_err(|error| format!("{}: {error}", file.display()))?;
+            fs::remove_file(&file).map_err(|error| Failure::File(file, error))?;
         }
-        Ok(answer
-            .map_err(|error| error.to_string())?
-            .version_id()
-            .map(str::to_owned))
+        Ok(answer?.version_id().map(str::to_owned))
     }
 
     fn secrets_file(&self, upload: &Upload) -> Result<Option<PathBuf>, String> {

@@ -154,7 +154,12 @@ fn of_worker(worker: Worker, wanted: &Wanted<'_>, live: Option<&Live>, secrets: 
         reason,
     };
     let Some((live, main)) = live.and_then(|live| Some((live, live.main()?))) else {
-        return Action::Deploy(upload(None, false, "it is not there yet".to_owned()));
+        let takes = match worker {
+            // wrangler asks nobody when nobody can answer.
+            Worker::Router => format!(", and takes over {}", join(&environment.hosts())),
+            Worker::Admin | Worker::ContainerGateway => String::new(),
+        };
+        return Action::Deploy(upload(None, false, format!("it is not there yet{takes}")));
     };
     let ours = |id: &String| live.versions.get(id).and_then(|version| version.release.as_ref()) == Some(&release);
     // A run that was interrupted leaves the traffic divided.
@@ -172,7 +177,8 @@ fn of_worker(worker: Worker, wanted: &Wanted<'_>, live: Option<&Live>, secrets: 
         .find(|share| uploaded.is_none_or(|uploaded| uploaded.version_id != share.version_id));
     let former = former.map_or(main.id.as_str(), |share| share.version_id.as_str());
     let tag = wanted.migration_tags.of(worker);
-    if main.migration_tag != *tag {
+    // Where the account does not say what was migrated, the upload will.
+    if main.migration_tag.is_some() && main.migration_tag != *tag {
         let reason = "it migrates Durable Objects, which no gradual deployment can, and nobody can go back behind that";
         return Action::Deploy(upload(Some(former), true, reason.to_owned()));
     }

@@ -40,8 +40,8 @@ enum Need {
     Always,
     /// With a variable of the router.
     WithVar(&'static str),
-    /// Without it.
-    WithoutVar(&'static str),
+    /// Without any of them.
+    WithoutVars(&'static [&'static str]),
     WithLegacy,
     /// Only when it is given.
     Never,
@@ -65,12 +65,12 @@ pub const ALL: &[Secret] = &[
         &[ContainerGateway],
         Need::WithLegacy,
     ),
-    // With published keys nobody need sign with a shared one.
+    // With published keys, or Cloudflare Access in front, nobody need sign with a shared one.
     secret(
         "SUPABASE_JWT_SECRET",
         Origin::Foreign,
         &[Router],
-        Need::WithoutVar("JWKS_URL"),
+        Need::WithoutVars(&["JWKS_URL", "ACCESS_TEAM"]),
     ),
     secret("SUPABASE_JWT_SECRET_PREVIOUS", Origin::Foreign, &[Router], Need::Never),
     secret("AUTH_API_KEY", Origin::Foreign, &[Router], Need::WithVar("AUTH_URL")),
@@ -93,17 +93,10 @@ pub fn find(name: &str) -> Option<&'static Secret> {
 impl Secret {
     /// Whether a deployment cannot do without it.
     pub fn is_needed(&self, environment: &Environment) -> bool {
-        let set = |name| {
-            environment
-                .vars
-                .router
-                .get(name)
-                .is_some_and(|value: &String| !value.is_empty())
-        };
         match self.need {
             Need::Always => true,
-            Need::WithVar(name) => set(name),
-            Need::WithoutVar(name) => !set(name),
+            Need::WithVar(name) => environment.sets(name),
+            Need::WithoutVars(names) => !names.iter().any(|name| environment.sets(name)),
             Need::WithLegacy => environment.legacy.is_some(),
             Need::Never => false,
         }

@@ -113,15 +113,16 @@ impl Probe {
                 release.unwrap_or("one without a name")
             ));
         }
-        let document = self.get("/api/super/openapi.json", choose)?;
+        let document = self.ask("/api/super/openapi.json", choose)?;
         if document.backend.as_deref() != Some("admin") {
-            // The flag is off: people get what ran before. Flags are answered by the new admin API all the same.
+            // The flag is off: people get what ran before, whatever that says to this. Flags are answered by the new admin API all the same.
             let flags = self.get("/api/super/flags", choose)?;
             return match flags.backend.as_deref() {
                 Some("admin") => Ok(()),
                 other => Err(format!("/api/super/flags is answered by {}", other.unwrap_or("nobody"))),
             };
         }
+        let document = document.good()?;
         let version = text(&document.body, &["info", "version"]).unwrap_or_default();
         if let Some(wanted) = &expected.admin
             && version.split_once('+').map(|(_, release)| release) != Some(wanted)
@@ -143,32 +144,23 @@ impl Probe {
         Ok(())
     }
 
+    /// Asks and wants to be answered with 200 and JSON.
     fn get(&self, path: &str, choose: Option<&str>) -> Result<Seen, String> {
+        self.ask(path, choose)?.good()
+    }
+
+    fn ask(&self, path: &str, choose: Option<&str>) -> Result<Seen, String> {
         // A connection may break on the way from here; an answer is never asked for twice.
         let answer = self.call(path, choose).or_else(|_| self.call(path, choose));
         let mut answer = answer.map_err(|error| format!("{path}: {error}"))?;
-        let status = answer.status().as_u16();
-        let header = answer
-            .headers()
-            .get("x-molt-backend")
-            .and_then(|value| value.to_str().ok());
-        let backend = header.map(str::to_owned);
-        let body = answer.body_mut().read_json::<Value>();
-        if status != 200 {
-            let code = body
-                .as_ref()
-                .ok()
-                .and_then(|body| text(body, &["code"]))
-                .unwrap_or_default()
-                .to_owned();
-            let hint = match code.as_str() {
-                "bootstrap_off" => "; set MOLT_ADMIN_SECRET to an admin key with the scope fleet:read",
-                _ => "",
-            };
-            return Err(format!("{path}: {status} {code}{hint}"));
-        }
-        let body = body.map_err(|error| format!("{path}: {error}"))?;
-        Ok(Seen { backend, body })
+        let backend = answer.headers().get("x-molt-backend");
+        let backend = backend.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        Ok(Seen {
+            path: path.to_owned(),
+            status: answer.status().as_u16(),
+            backend,
+            body: answer.body_mut().read_json().unwrap_or_default(),
+        })
     }
 
     fn call(&self, path: &str, choose: Option<&str>) -> Result<Response<Body>, ureq::Error> {
@@ -184,6 +176,22 @@ impl Probe {
 }
 
 struct Seen {
+    path: String,
+    status: u16,
     backend: Option<String>,
     body: Value,
+}
+
+impl Seen {
+    fn good(self) -> Result<Self, String> {
+        if self.status == 200 && !self.body.is_null() {
+            return Ok(self);
+        }
+        let code = text(&self.body, &["code"]).unwrap_or("no JSON");
+        let hint = match code {
+            "bootstrap_off" => "; set MOLT_ADMIN_SECRET to an admin key with the scope fleet:read",
+            _ => "",
+        };
+        Err(format!("{}: {} {code}{hint}", self.path, self.status))
+    }
 }

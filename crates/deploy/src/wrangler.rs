@@ -71,6 +71,11 @@ impl WranglerError {
             || matches!(self, Self::Refused { message, .. } if message.contains("has no deployments"))
     }
 
+    /// Whether a version cannot be uploaded for later because it migrates Durable Objects.
+    pub fn is_pending_migration(&self) -> bool {
+        matches!(self, Self::Refused { message, .. } if message.contains("pending Durable Object migration"))
+    }
+
     /// Whether there is no such bucket.
     pub fn is_no_bucket(&self) -> bool {
         self.code() == Some(NO_SUCH_BUCKET)
@@ -204,7 +209,9 @@ impl Wrangler {
         ] {
             command.env(name, value);
         }
-        command.env("WRANGLER_OUTPUT_FILE_PATH", records);
+        command
+            .env("WRANGLER_OUTPUT_FILE_PATH", records)
+            .env("TMPDIR", &self.scratch);
         if let Some(account) = &self.account_id {
             command.env("CLOUDFLARE_ACCOUNT_ID", account);
         }

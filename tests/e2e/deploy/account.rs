@@ -136,3 +136,13 @@ pub fn add_foreign_worker(operator: &Operator, name: &str) {
     });
     fs::write(operator.folder.path().join("account.json"), account.to_string()).unwrap();
 }
+
+/// Makes the account one in which this worker was deployed longer ago, before its newest migration of Durable Objects.
+pub fn age(operator: &Operator, worker: &str) {
+    let mut account = read(operator.folder.path());
+    for version in account["workers"][worker]["versions"].as_array_mut().unwrap() {
+        version["tag"] = "older".into();
+        version["migration_tag"] = "v0".into();
+    }
+    fs::write(operator.folder.path().join("account.json"), account.to_string()).unwrap();
+}

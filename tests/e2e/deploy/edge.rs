@@ -96,7 +96,7 @@ fn respond(shared: &Shared, path: &str, secret: Option<&str>, choose: &str, turn
         return (401, "router", json!({"code": "unauthenticated"}));
     }
     if router["vars"]["USE_NEW_ADMIN_API"] != "true" && path != "/api/super/flags" {
-        return (200, "legacy", json!({}));
+        return (404, "legacy", json!({}));
     }
     let Some(admin) = of("acme-admin-api") else {
         return broken;

@@ -1,6 +1,6 @@
 //! Updates of a deployment, and the way back.
 
-use crate::account::{changes, shares};
+use crate::account::{age, changes, shares};
 use crate::edge::Edge;
 use crate::program::Operator;
 use serde_json::json;
@@ -125,4 +125,36 @@ fn one_worker_can_go_alone() {
         [("acme-container-gateway-v1".to_owned(), 100)]
     );
     assert_eq!(shares(&operator, "acme-router"), [("acme-router-v2".to_owned(), 100)]);
+}
+
+#[test]
+fn a_migration_of_objects_is_deployed_at_once_and_final() {
+    for hidden in ["", "1"] {
+        let mut operator = Operator::with_account(json!({}));
+        let edge = Edge::of(&mut operator);
+        operator.succeeds(&[]);
+        age(&operator, "acme-admin-api");
+        changes(&operator);
+        // Whether the account tells beforehand what was migrated, or only refuses the upload.
+        operator.set("STAND_IN_NO_TAGS", hidden);
+        edge.break_later_versions_of("acme-admin-api");
+        let told = operator.fails(&[]);
+        assert!(
+            told.contains("admin cannot go back to acme-admin-api-v1: the new version migrated"),
+            "{told}"
+        );
+        let changes = changes(&operator);
+        assert_eq!(
+            changes.last().map(String::as_str),
+            Some("deploy [acme-admin-api]"),
+            "{changes:?}"
+        );
+        assert_eq!(
+            shares(&operator, "acme-admin-api"),
+            [("acme-admin-api-v2".to_owned(), 100)]
+        );
+        operator.set("STAND_IN_NO_TAGS", "");
+        let told = operator.fails(&["rollback"]);
+        assert!(told.contains("nobody can go back behind a migration"), "{told}");
+    }
 }

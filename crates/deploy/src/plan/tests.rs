@@ -87,7 +87,7 @@ fn the_first_deployment_makes_all_in_order() {
             "apply the migrations of moltworker-platform (they only expand)",
             "deploy container-gateway: it is not there yet (with MOLT_IDENTITY_KEYS)",
             "deploy admin: it is not there yet (with MOLT_IDENTITY_KEYS)",
-            "deploy router: it is not there yet (with MOLT_IDENTITY_KEYS, MOLT_SESSION_KEYS, MOLTBOT_GATEWAY_MASTER_TOKEN)",
+            "deploy router: it is not there yet, and takes over bot.example.com (with MOLT_IDENTITY_KEYS, MOLT_SESSION_KEYS, MOLTBOT_GATEWAY_MASTER_TOKEN)",
             "ask whether it works",
         ]
     );
