@@ -1,5 +1,7 @@
 //! Replaces secrets of a running deployment. Keys by id change in two steps, so that at no time one worker signs with what another does not know.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use crate::observe;
@@ -80,7 +82,12 @@ fn steps(
             }
             println!("    {worker} has it");
         }
-        site.probe(store)?.until(&Expected::default())?;
+        let probe = site.probe(store)?;
+        probe.until(&Expected::default())?;
+        // A version takes a while to be everywhere, and nobody may sign with a key before all know it.
+        if index + 1 < values.len() {
+            probe.watch(Duration::from_secs(site.environment.watch_seconds))?;
+        }
     }
     Ok(())
 }

@@ -5,10 +5,11 @@ use crate::program::Operator;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The edge. Requests are answered one after the other.
 pub struct Edge {
@@ -21,6 +22,10 @@ struct Shared {
     folder: PathBuf,
     /// A worker whose later versions fail.
     faulty: Mutex<Option<&'static str>>,
+    /// A worker of which only the first version answers, whatever has the traffic.
+    stale: Mutex<Option<&'static str>>,
+    /// Milliseconds that a deployment of another worker than the router takes to arrive.
+    lag: AtomicU64,
     answered: AtomicU64,
 }
 
@@ -33,6 +38,8 @@ impl Edge {
         let shared = Arc::new(Shared {
             folder: operator.folder.path().to_owned(),
             faulty: Mutex::new(None),
+            stale: Mutex::new(None),
+            lag: AtomicU64::new(0),
             answered: AtomicU64::new(0),
         });
         let thread_shared = Arc::clone(&shared);
@@ -48,6 +55,17 @@ impl Edge {
     /// Later versions than the first of this worker answer 500 from now on.
     pub fn break_later_versions_of(&self, worker: &'static str) {
         *self.shared.faulty.lock().unwrap() = Some(worker);
+    }
+
+    /// What the router calls is deployed this long after the router would be.
+    pub fn delay_backends(&self, lag: Duration) {
+        let lag = u64::try_from(lag.as_millis()).unwrap();
+        self.shared.lag.store(lag, Ordering::Relaxed);
+    }
+
+    /// New versions of this worker never arrive.
+    pub fn keep_first_version_of(&self, worker: &'static str) {
+        *self.shared.stale.lock().unwrap() = Some(worker);
     }
 }
 
@@ -85,7 +103,8 @@ fn answer(shared: &Shared, stream: TcpStream) -> std::io::Result<()> {
 fn respond(shared: &Shared, path: &str, secret: Option<&str>, choose: &str, turn: u64) -> (u16, &'static str, Value) {
     let faulty = *shared.faulty.lock().unwrap();
     let of = |worker: &'static str| {
-        serving(&shared.folder, worker, choose, turn).filter(|version| sound(version, worker, faulty))
+        let version = serving(shared, worker, choose, turn);
+        version.filter(|version| sound(version, worker, faulty))
     };
     let broken = (500, "router", json!({"code": "internal"}));
     let Some(router) = of("acme-router") else { return broken };
@@ -124,12 +143,22 @@ fn sound(version: &Value, worker: &str, faulty: Option<&str>) -> bool {
 }
 
 /// The version that answers: the chosen one when it has traffic, else each in its turn.
-fn serving(folder: &Path, worker: &str, choose: &str, turn: u64) -> Option<Value> {
-    let account = account::read(folder);
+fn serving(shared: &Shared, worker: &'static str, choose: &str, turn: u64) -> Option<Value> {
+    let account = account::read(&shared.folder);
     let worker_of = &account["workers"][worker];
-    let shares = worker_of["deployments"].as_array()?.last()?["versions"]
-        .as_array()?
-        .clone();
+    if *shared.stale.lock().unwrap() == Some(worker) {
+        return worker_of["versions"].get(0).cloned();
+    }
+    let lag = if worker == "acme-router" {
+        0
+    } else {
+        shared.lag.load(Ordering::Relaxed)
+    };
+    let arrived = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() - u128::from(lag);
+    let mut deployments = worker_of["deployments"].as_array()?.iter().rev();
+    let current =
+        deployments.find(|deployment| deployment["at"].as_u64().is_some_and(|at| u128::from(at) <= arrived))?;
+    let shares = current["versions"].as_array()?.clone();
     let ids: Vec<&str> = shares.iter().filter_map(|share| share["version_id"].as_str()).collect();
     let chosen = ids.iter().find(|id| choose == format!("{worker}=\"{id}\""));
     let id = chosen.or_else(|| ids.get(usize::try_from(turn).ok()? % ids.len()))?;

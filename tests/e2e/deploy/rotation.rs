@@ -10,9 +10,10 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 fn deployed() -> (Operator, Edge) {
-    let mut operator = Operator::with_account(json!({}));
+    let mut operator = Operator::with_account(json!({"watch_seconds": 1}));
     let edge = Edge::of(&mut operator);
     operator.succeeds(&[]);
     changes(&operator);
@@ -45,8 +46,13 @@ fn ask(edge: &Edge, secret: &str) -> u16 {
 #[test]
 fn identity_keys_change_without_a_refused_request() {
     let (operator, edge) = deployed();
-    let before = kept(&operator);
+    let (before, started) = (kept(&operator), Instant::now());
     let secret = &before["MOLTBOT_GATEWAY_MASTER_TOKEN"];
+    edge.delay_backends(Duration::from_millis(1500));
+    // The first deployment is there.
+    while ask(&edge, secret) != 200 {
+        assert!(started.elapsed() < Duration::from_secs(20), "the edge does not answer");
+    }
     let done = AtomicBool::new(false);
     let answers = thread::scope(|scope| {
         let load = scope.spawn(|| {

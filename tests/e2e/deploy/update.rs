@@ -158,3 +158,19 @@ fn a_migration_of_objects_is_deployed_at_once_and_final() {
         assert!(told.contains("nobody can go back behind a migration"), "{told}");
     }
 }
+
+#[test]
+fn a_version_that_never_arrives_is_noticed() {
+    for (worker, part) in [("acme-router", "router"), ("acme-admin-api", "admin")] {
+        let mut operator = Operator::with_account(json!({}));
+        let edge = Edge::of(&mut operator);
+        operator.succeeds(&[]);
+        // Each has one of them in its configuration.
+        operator.environment["public_host"] = json!("new.example.com");
+        operator.environment["resources"] = json!({"bucket": "other"});
+        edge.keep_first_version_of(worker);
+        let told = operator.fails(&["--only", part]);
+        assert!(told.contains("was expected and"), "{told}");
+        assert_eq!(shares(&operator, worker), [(format!("{worker}-v1"), 100)]);
+    }
+}
