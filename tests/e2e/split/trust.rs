@@ -1,14 +1,12 @@
 //! What ends on every router, and what goes on without the admin worker.
 
-use e2e_tests::launch::Launch;
+use e2e_tests::hanging::Hanging;
 use e2e_tests::people::User;
-use e2e_tests::processes;
 use e2e_tests::reply::Reply;
 use e2e_tests::socket::Socket;
 use e2e_tests::stack::Stack;
 use e2e_tests::wait::{repeatedly, until, within};
 use molt_common::control::SessionEnd;
-use nix::sys::signal::Signal;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -198,27 +196,6 @@ pub async fn nothing_is_started_for_a_suspended_user(stack: Arc<Stack>) {
     .await;
 }
 
-/// The admin worker, stopped in its tracks: it takes connections and answers nothing, which is worse than being gone.
-struct Hanging(Vec<processes::Process>);
-
-impl Hanging {
-    fn begin(stack: &Stack) -> Self {
-        let tree = processes::tree(stack.ready.process("admin"));
-        for process in &tree {
-            Launch::signal(process.pid, Signal::SIGSTOP);
-        }
-        Self(tree)
-    }
-}
-
-impl Drop for Hanging {
-    fn drop(&mut self) {
-        for process in &self.0 {
-            Launch::signal(process.pid, Signal::SIGCONT);
-        }
-    }
-}
-
 pub async fn without_the_admin_worker_users_go_on_and_keys_for_a_while(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     stack.awake(&user).await;
@@ -226,7 +203,7 @@ pub async fn without_the_admin_worker_users_go_on_and_keys_for_a_while(stack: Ar
     let url = &stack.ready.urls[0];
     users(&stack, url, &key).await.expect(200);
     let begun = Instant::now();
-    let hanging = Hanging::begin(&stack);
+    let hanging = Hanging::begin(&stack, "admin");
     // A key that is refused never reaches the admin worker; one that is admitted hangs there.
     let refused = async || {
         let call = stack.call_at(url, "GET", "/api/super/users").bearer(&key).attempt();
