@@ -9,6 +9,7 @@ mod client;
 mod exec;
 mod flags;
 mod keys;
+mod migrate;
 mod show;
 mod users;
 
@@ -59,6 +60,11 @@ enum Command {
         #[command(subcommand)]
         action: audit::Action,
     },
+    /// Moves a deployment from what ran before to the new workers, and back.
+    Migrate {
+        #[command(subcommand)]
+        action: Box<migrate::Action>,
+    },
     /// Shows the stored state of one sandbox, or of all.
     State {
         /// User id or name.
@@ -97,6 +103,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
         Command::Keys { action } => keys::run(&client, action, json)?,
         Command::Flags { action } => flags::run(&client, action, json)?,
         Command::Audit { action } => return audit::run(&client, action, json),
+        Command::Migrate { action } => return Ok(migrate::run(action, &arguments.url, json)),
         Command::State { user: None } => show::states(&client.list("/api/super/state/dashboard", "users")?, json)?,
         Command::State { user: Some(user) } => {
             let id = client.user(user)?;
@@ -157,6 +164,14 @@ mod tests {
             "flags evaluate USE_NEW_ADMIN_API",
             "audit verify",
             "audit verify --chain exec:Ada",
+            "migrate admin-api --local --dry-run",
+            "migrate container-gateway --steps 10,100 --watch 0.5 --max-error-rate 2% --probe-token-file t --resume --skip-deploy",
+            "migrate all --allow-outage --discard-disk --lift-kill --reason drill --json",
+            "migrate rollback",
+            "migrate rollback --flag USE_NEW_ADMIN_API --flag USE_NEW_CONTAINER_GATEWAY --local --ready-file r",
+            "migrate rollback --kv-namespace 0f2ac74b498b48028cb68387c421e279",
+            "migrate status --local",
+            "migrate retire --watch-period 2d",
         ] {
             assert_eq!(parses(line), Ok(()), "{line}");
         }
@@ -187,6 +202,15 @@ mod tests {
             ("flags set USE_NEW_ADMIN_API --allow a/b", "--allow"),
             ("flags kill", "<NAME>"),
             ("audit verify --chain exec:", "sandbox:<user>"),
+            ("migrate", "rollback"),
+            ("migrate admin-api --steps 25,5", "--steps"),
+            ("migrate admin-api --watch soon", "--watch"),
+            ("migrate admin-api --max-error-rate 2", "--max-error-rate"),
+            ("migrate admin-api --probe-path //elsewhere", "--probe-path"),
+            ("migrate rollback --flag USE_NEW", "USE_NEW_ADMIN_API"),
+            ("migrate rollback --kv-namespace ../x", "--kv-namespace"),
+            ("migrate status --ready-file r", "--local"),
+            ("migrate container-gateway --probe-token abc", "--probe-token"),
         ] {
             let refused = parses(line).expect_err(line);
             assert!(refused.contains(named), "{line}: {refused}");
