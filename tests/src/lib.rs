@@ -18,6 +18,8 @@ pub mod induced_faults;
 pub mod jar;
 pub mod launch;
 pub mod load;
+pub mod migration;
+pub mod operation;
 pub mod people;
 pub mod processes;
 pub mod provider;

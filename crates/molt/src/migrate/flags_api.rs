@@ -168,9 +168,6 @@ mod tests {
         parse(Ok(Answer {
             status,
             backend: "admin".into(),
-            flags_version: None,
-            flags_source: None,
-            etag: None,
             retry_after: false,
             body: body.into(),
         }))

@@ -112,9 +112,6 @@ mod tests {
         Answer {
             status,
             backend: backend.into(),
-            flags_version: None,
-            flags_source: None,
-            etag: None,
             retry_after: status == 503,
             body: body.into(),
         }

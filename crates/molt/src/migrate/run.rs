@@ -7,6 +7,7 @@ use super::interrupt::Interrupt;
 use super::probe::{Probe, Shown, Side};
 use super::report::Report;
 use super::wire::{Credential, Wire};
+use serde_json::Value;
 use std::time::{Duration, Instant};
 
 /// Longer than a sandbox's first request is held (30 s).
@@ -87,8 +88,11 @@ impl<'a> Run<'a> {
             loop {
                 let asked = self.calling.get(&format!("{url}/api/status"), &Credential::Nobody);
                 let said = match asked {
-                    Ok(answer) if answer.flags_version.is_some_and(|seen| seen >= version) => break,
-                    Ok(answer) => format!("it obeys {:?}", answer.flags_version),
+                    Ok(answer) => match answer.json().pointer("/flags/version").and_then(Value::as_u64) {
+                        Some(obeyed) if obeyed >= version => break,
+                        Some(obeyed) => format!("it obeys version {obeyed}"),
+                        None => answer.brief(),
+                    },
                     Err(error) => error,
                 };
                 if begun.elapsed() > limit || self.interrupt.asked() {

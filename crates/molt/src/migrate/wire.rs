@@ -22,12 +22,6 @@ pub struct Answer {
     pub status: u16,
     /// `X-Molt-Backend`: who answered; empty when it was none of ours.
     pub backend: String,
-    /// `X-Molt-Flags-Version`: the flags that the router obeyed.
-    pub flags_version: Option<u64>,
-    /// `X-Molt-Flags-Source`: where the router had them from.
-    pub flags_source: Option<String>,
-    /// `ETag`, without its quotes.
-    pub etag: Option<String>,
     /// Whether it says when to ask again.
     pub retry_after: bool,
     /// The body, as far as it is text.
@@ -144,9 +138,6 @@ fn read(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result
     Ok(Answer {
         status: response.status().as_u16(),
         backend: text(headers, "x-molt-backend").unwrap_or_default(),
-        flags_version: text(headers, "x-molt-flags-version").and_then(|version| version.parse().ok()),
-        flags_source: text(headers, "x-molt-flags-source"),
-        etag: text(headers, "etag").map(|tag| tag.trim_start_matches("W/").trim_matches('"').to_owned()),
         retry_after: headers.contains_key("retry-after"),
         body: String::from_utf8_lossy(&body).into_owned(),
     })
@@ -165,9 +156,6 @@ mod tests {
         let answer = Answer {
             status: 502,
             backend: String::new(),
-            flags_version: None,
-            flags_source: None,
-            etag: None,
             retry_after: false,
             body: format!("a\u{1b}[31m\n{}", "x".repeat(1_000)),
         };
