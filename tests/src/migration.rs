@@ -115,7 +115,7 @@ impl<'a> Journey<'a> {
     ///
     /// # Panics
     /// When it does not end in time.
-    pub async fn operate(&mut self, script: &str, arguments: &[&str], limit: Duration) -> Operated {
+    pub async fn operate(&self, script: &str, arguments: &[&str], limit: Duration) -> Operated {
         println!("{script} {}", arguments.join(" "));
         let ended = Operation::start(self.stack, script, arguments).end(limit).await;
         self.tell(&ended);

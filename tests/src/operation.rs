@@ -147,10 +147,12 @@ impl Operation {
     pub async fn end(mut self, limit: Duration) -> Operated {
         let status = within("the script has ended", limit, self.child.wait()).await;
         self.reader.await.expect("it tells JSON");
+        let stderr = self.errors.await.expect("its errors");
+        let events = self.events.lock().expect("the events").clone();
         Operated {
             status: status.expect("an end"),
-            events: self.events.lock().expect("the events").clone(),
-            stderr: self.errors.await.expect("its errors"),
+            events,
+            stderr,
         }
     }
 }

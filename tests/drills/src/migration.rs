@@ -35,7 +35,7 @@ async fn there_and_back() {
     println!("there and back: {SUBJECTS} subjects, {RATE} requests a second");
     let stack = start(&["--legacy"]).await;
     let crowd = Crowd::gather(&stack, SUBJECTS);
-    let mut journey = Journey::begin(&stack, &crowd, RATE).await;
+    let journey = Journey::begin(&stack, &crowd, RATE).await;
     let watch = ["--watch", WATCH];
     journey.operate(NEW_ARCHITECTURE, &watch, LIMIT).await.ended_with(0);
     let probe = crowd.probe_file();
@@ -75,7 +75,7 @@ async fn half_way_and_back() {
         .collect();
     let stack = start(&flags).await;
     let crowd = Crowd::gather(&stack, SUBJECTS);
-    let mut journey = Journey::begin(&stack, &crowd, RATE).await;
+    let journey = Journey::begin(&stack, &crowd, RATE).await;
     let probe = crowd.probe_file();
     let probe = probe.path().to_str().expect("a path");
     let options = ["--watch", WATCH, "--discard-disk", "--probe-token-file", probe];
