@@ -170,7 +170,6 @@ impl Operated {
     ///
     /// # Panics
     /// When there is none.
-    #[must_use]
     #[track_caller]
     pub fn event(&self, name: &str) -> &Value {
         let found = self.events.iter().rfind(|event| event["event"] == name);
