@@ -17,6 +17,9 @@ use clap::{Parser, Subcommand};
 use client::{Client, ClientError};
 use std::process::ExitCode;
 
+/// Where `scripts/dev` listens.
+const DEFAULT_URL: &str = "http://127.0.0.1:8787";
+
 /// Operates a Moltworker deployment.
 #[derive(Parser)]
 #[command(
@@ -27,7 +30,7 @@ use std::process::ExitCode;
 )]
 struct Arguments {
     /// Address of the router, e.g. https://agents.example.com
-    #[arg(long, env = "MOLT_URL", global = true, default_value = "http://127.0.0.1:8787")]
+    #[arg(long, env = "MOLT_URL", global = true, default_value = DEFAULT_URL)]
     url: String,
     /// Prints the API's JSON instead of a table.
     #[arg(long, global = true)]

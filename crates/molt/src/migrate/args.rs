@@ -36,9 +36,9 @@ pub struct Which {
     /// Where the progress is kept between runs (mode 0600, no secret in it)
     #[arg(long, value_name = "FILE")]
     pub state_file: Option<PathBuf>,
-    /// File that describes the deployment, for scripts/deploy
-    #[arg(long, value_name = "FILE", env = "MOLT_ENVIRONMENT")]
-    pub environment: Option<PathBuf>,
+    /// File that describes the deployment (docs/deploying.md): its address, its KV namespace, and what scripts/deploy is given
+    #[arg(long, value_name = "FILE", env = "MOLT_DEPLOY_ENV")]
+    pub env: Option<PathBuf>,
     /// Id of the deployment's KV namespace CONTROL_KV, for the override that needs no admin worker
     #[arg(long, value_name = "ID", env = "MOLT_CONTROL_KV_ID", value_parser = parse_namespace)]
     pub kv_namespace: Option<String>,

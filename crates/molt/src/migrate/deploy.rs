@@ -4,14 +4,13 @@ use super::args::Which;
 use super::outcome::Ending;
 use super::report::Report;
 use serde_json::json;
-use std::path::PathBuf;
 use std::process::Command;
 
-/// Deploys with these further arguments; a dry run says it alone. What it prints goes to standard error, beside what this run tells.
+/// Deploys; a dry run says it alone. What it prints goes to standard error, beside what this run tells.
 ///
 /// # Errors
 /// When there is no such script, or it did not end with 0.
-pub fn run(which: &Which, report: &Report, further: &[&str]) -> Result<(), Ending> {
+pub fn run(which: &Which, report: &Report) -> Result<(), Ending> {
     let refused = |why: String| Err(Ending::Refused(why));
     let Some(script) = which.tools.root.as_ref().map(|root| root.join("scripts/deploy")) else {
         return refused(
@@ -19,21 +18,21 @@ pub fn run(which: &Which, report: &Report, further: &[&str]) -> Result<(), Endin
                 .into(),
         );
     };
-    let arguments: Vec<PathBuf> = which
-        .environment
-        .iter()
-        .flat_map(|file| ["--environment".into(), file.clone()])
-        .chain(further.iter().map(PathBuf::from))
-        .collect();
-    let words: Vec<String> = arguments.iter().map(|word| word.display().to_string()).collect();
-    let line = format!("scripts/deploy {}", words.join(" ")).trim_end().to_owned();
+    let Some(file) = &which.env else {
+        return refused(
+            "name the file that describes the deployment: --env FILE; --skip-deploy takes the workers as they are"
+                .into(),
+        );
+    };
+    let line = format!("scripts/deploy --env {}", file.display());
     if which.dry_run {
         report.tell("would", &format!("would run {line}"), json!({"run": line}));
         return Ok(());
     }
     report.tell("deploying", &format!("runs {line}"), json!({"run": line}));
     let status = Command::new(&script)
-        .args(&arguments)
+        .arg("--env")
+        .arg(file)
         .stdout(std::io::stderr())
         // Neither is for the deployment.
         .env_remove("MOLT_PROBE_TOKEN")

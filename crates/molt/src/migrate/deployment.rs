@@ -3,8 +3,10 @@
 use super::args::Which;
 use super::kv_override::KvPlace;
 use super::outcome::Ending;
+use super::site::Site;
 use super::state_file;
 use super::wire::{Credential, Wire};
+use crate::DEFAULT_URL;
 use molt_common::admin_key::AdminKey;
 use molt_common::flag::{Flag, Subject};
 use serde::Deserialize;
@@ -35,6 +37,8 @@ pub struct Deployment {
     pub state_file: PathBuf,
     /// Whether it is the stack on this machine.
     pub local: bool,
+    /// Its file.
+    pub site: Option<Site>,
 }
 
 /// What is read of a ready file.
@@ -69,6 +73,12 @@ impl Deployment {
     /// Why it cannot be used.
     pub fn find(which: &Which, url: &str) -> Result<Self, Ending> {
         let ready = if which.local { Some(ready(which)?) } else { None };
+        let site = match &which.env {
+            Some(file) if !which.local => Some(Site::read(file).map_err(Ending::Refused)?),
+            _ => None,
+        };
+        let of_site = site.as_ref().filter(|_| url == DEFAULT_URL).map(Site::url);
+        let url = of_site.as_deref().unwrap_or(url);
         let url = ready
             .as_ref()
             .map_or(url, |ready| &ready.url)
@@ -95,7 +105,11 @@ impl Deployment {
         let state_file = which.state_file.clone().or(default_state);
         let kv = match &ready {
             Some(ready) => KvPlace::Local(ready.state_dir.clone()),
-            None => which.kv_namespace.clone().map_or(KvPlace::Unknown, KvPlace::Remote),
+            None => match (&which.kv_namespace, &site) {
+                (Some(id), _) => KvPlace::Remote(id.clone()),
+                (None, Some(site)) => KvPlace::Described(Box::new(site.clone())),
+                (None, None) => KvPlace::Unknown,
+            },
         };
         Ok(Self {
             urls: ready
@@ -111,6 +125,7 @@ impl Deployment {
             state_file: state_file
                 .ok_or_else(|| refusal("neither XDG_STATE_HOME nor HOME is set; name a --state-file"))?,
             local: which.local,
+            site,
         })
     }
 

@@ -24,7 +24,7 @@ pub fn forward(options: &Forward, flags: &[Flag], url: &str, report: &Report) ->
     let interrupt = Interrupt::take().map_err(|error| Ending::Refused(format!("signals: {error}")))?;
     let run = Run::new(&deployment, report, &interrupt, &options.which.tools);
     if !deployment.local && !options.skip_deploy {
-        deploy::run(&options.which, report, &[])?;
+        deploy::run(&options.which, report)?;
     }
     flags.iter().try_for_each(|flag| one(&run, options, *flag))
 }

@@ -21,6 +21,7 @@ mod report;
 mod retire;
 mod rollback;
 mod run;
+mod site;
 mod state_file;
 mod status;
 mod step;

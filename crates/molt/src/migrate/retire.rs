@@ -85,7 +85,12 @@ pub fn retire(options: &Retire, url: &str, report: &Report) -> Result<(), Ending
         report.tell("would", text, json!({"legacyMode": "off"}));
         return Ok(());
     }
-    deploy::run(&options.which, report, &["--legacy-mode", "off"])
+    match deployment.site {
+        Some(site) if site.has_legacy() => Err(Ending::Refused(
+            "nothing speaks against it: take `legacy` out of the deployment's file and run this again, which deploys without it".into(),
+        )),
+        _ => deploy::run(&options.which, report),
+    }
 }
 
 /// How many users are with what ran before.
