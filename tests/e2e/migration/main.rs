@@ -19,6 +19,7 @@ fn main() -> ExitCode {
         }
         trouble {
             a_new_path_that_answers_wrongly_is_undone, somebody_elses_change_is_left_alone, what_is_missing_is_said_before_anything_is_done,
+            without_a_way_back_nothing_is_begun,
         }
         interrupted { a_run_that_was_killed_goes_on_where_it_was, ctrl_c_leaves_the_flag_where_it_is }
         rollback { without_the_admin_worker_the_override_rolls_back_and_stays }

@@ -1,6 +1,7 @@
 //! What is not as it should be stops a migration, undoes it, and is told by the exit code.
 
 use crate::flags::{ADMIN, GATEWAY, all_legacy, backend_of, flag, setting};
+use e2e_tests::hanging::Hanging;
 use e2e_tests::migration::stranger;
 use e2e_tests::operation::{CONTAINER_GATEWAY, NEW_ARCHITECTURE, Operation, token_file};
 use e2e_tests::stack::Stack;
@@ -98,4 +99,15 @@ pub async fn what_is_missing_is_said_before_anything_is_done(stack: Arc<Stack>) 
     ended.ended_with(2);
     assert!(ended.stderr.contains("deny list"), "{}", ended.stderr);
     assert_eq!(flag(&stack, GATEWAY).await, before);
+}
+
+pub async fn without_a_way_back_nothing_is_begun(stack: Arc<Stack>) {
+    all_legacy(&stack).await;
+    let before = flag(&stack, ADMIN).await;
+    let hanging = Hanging::begin(&stack, "legacy");
+    let ended = stack.operate(NEW_ARCHITECTURE, &[]).await;
+    drop(hanging);
+    ended.ended_with(2);
+    assert!(ended.stderr.contains("no way back"), "{}", ended.stderr);
+    assert_eq!(flag(&stack, ADMIN).await, before);
 }

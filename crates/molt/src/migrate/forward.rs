@@ -4,6 +4,7 @@ use super::args::Forward;
 use super::deploy;
 use super::deployment::{About, Deployment};
 use super::interrupt::Interrupt;
+use super::old_path;
 use super::outcome::Ending;
 use super::plan::{self, Journey, Resume, Seen};
 use super::prober::Probers;
@@ -65,6 +66,14 @@ fn one(run: &Run<'_>, options: &Forward, flag: Flag) -> Result<(), Ending> {
         rehearse(run, options, flag, &start);
         return Ok(());
     };
+    if about.legacy {
+        let answers = old_path::check(run, flag, &probers);
+        answers.map_err(|said| {
+            Ending::Refused(format!(
+                "{name}: what runs today does not answer, so there is no way back: {said}"
+            ))
+        })?;
+    }
     announce(run, options, flag, &start);
     let mut way = Way {
         run,

@@ -1,15 +1,18 @@
 //! That the old path answers again, shown by requests.
 
-use super::probe::{Probe, Side};
+use super::probe::{Probe, Shown, Side};
 use super::prober::Probers;
 use super::run::Run;
-use super::wire::Credential;
+use super::wire::{Credential, Wire};
 use molt_common::flag::Flag;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
 /// A user who may keep his place is given this long to go back all the same.
 const MAY_STAY: Duration = Duration::from_secs(10);
+
+/// What runs today answers within this.
+const ANSWERS: Duration = Duration::from_secs(5);
 
 /// What is to be shown.
 #[derive(Clone, Copy)]
@@ -30,15 +33,7 @@ pub struct Wanted {
 /// What was answered instead.
 pub fn show(run: &Run<'_>, flag: Flag, probers: &Probers, wanted: &Wanted) -> Result<(), String> {
     let side = if wanted.legacy { Side::Legacy } else { Side::Nothing };
-    let nobody = Probe {
-        flag,
-        subject: None,
-        credential: Credential::Nobody,
-        path: probers
-            .first
-            .as_ref()
-            .map_or_else(|| "/".to_owned(), |probe| probe.path.clone()),
-    };
+    let nobody = nobody(flag, probers);
     let may_stay = flag == Flag::NewContainerGateway && wanted.legacy && !wanted.discard_disk;
     let probe = probers.first.as_ref().unwrap_or(&nobody);
     let limit = if may_stay {
@@ -89,4 +84,32 @@ pub fn show(run: &Run<'_>, flag: Flag, probers: &Probers, wanted: &Wanted) -> Re
         );
     }
     Ok(())
+}
+
+/// That there is a way back at all, before the way there begins.
+///
+/// # Errors
+/// What was answered instead.
+pub fn check(run: &Run<'_>, flag: Flag, probers: &Probers) -> Result<(), String> {
+    let (probe, wire) = (nobody(flag, probers), Wire::new(ANSWERS));
+    let answers = |url: &String| match probe.shows(&wire, url, Side::Legacy) {
+        Shown::Right => Ok(()),
+        Shown::NotYet(said) | Shown::Wrong(said) => Err(said),
+    };
+    // Once more: one accident is no reason to turn somebody away.
+    run.deployment
+        .urls
+        .iter()
+        .try_for_each(|url| answers(url).or_else(|_| answers(url)))
+}
+
+/// Somebody without a credential, whom the general side answers. What ran before sends him away by itself.
+fn nobody(flag: Flag, probers: &Probers) -> Probe {
+    let path = probers.first.as_ref().map(|probe| probe.path.clone());
+    Probe {
+        flag,
+        subject: None,
+        credential: Credential::Nobody,
+        path: path.unwrap_or_else(|| "/".to_owned()),
+    }
 }

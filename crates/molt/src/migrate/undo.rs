@@ -6,7 +6,7 @@ use super::old_path::{self, Wanted};
 use super::outcome::Ending;
 use super::plan::{self, Journey, Resume, Undo};
 use super::step::Way;
-use molt_common::flag::FlagSetting;
+use molt_common::flag::{Flag, FlagSetting};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ pub fn undo(way: &mut Way<'_>, why: &str, legacy: bool) -> Ending {
     if let Err(error) = way.file.keep(way.flag, None) {
         return Ending::Stuck(format!("{why}; undone, but {error}"));
     }
-    if still_reaches(&way.journey) {
+    if still_reaches(way.flag, &way.journey) {
         // It had been begun by somebody before this migration, and the probe was on the new path already.
         return Ending::Undone(format!(
             "{name}: {why}. It is as it was before this migration, which had the probe on the new path already"
@@ -55,13 +55,9 @@ pub fn undo(way: &mut Way<'_>, why: &str, legacy: bool) -> Ending {
 }
 
 /// Whether the probe is on the new path by what was before, too.
-fn still_reaches(journey: &Journey) -> bool {
+fn still_reaches(flag: Flag, journey: &Journey) -> bool {
     let before = journey.before.setting.as_ref();
-    before.is_some_and(|setting| {
-        molt_common::flag::Flag::ALL
-            .iter()
-            .any(|flag| plan::reaches(*flag, setting, &journey.probe))
-    })
+    before.is_some_and(|setting| plan::reaches(flag, setting, &journey.probe))
 }
 
 fn bring_back(way: &mut Way<'_>, legacy: bool) -> Result<By, Ending> {
