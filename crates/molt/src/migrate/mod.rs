@@ -26,6 +26,7 @@ mod state_file;
 mod status;
 mod step;
 mod undo;
+mod users;
 mod wire;
 
 pub use args::Action;

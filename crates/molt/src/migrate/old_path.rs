@@ -3,6 +3,7 @@
 use super::probe::{Probe, Shown, Side};
 use super::prober::Probers;
 use super::run::Run;
+use super::users;
 use super::wire::{Credential, Wire};
 use molt_common::flag::Flag;
 use serde_json::json;
@@ -73,8 +74,9 @@ pub fn show(run: &Run<'_>, flag: Flag, probers: &Probers, wanted: &Wanted) -> Re
         json!({"flag": name, "afterMs": ms, "subject": whom, "legacy": wanted.legacy}),
     );
     if let (Some(said), Some(subject)) = (stayed, &probe.subject) {
+        let how_many = users::counts(run).map_or_else(|_| "those".to_owned(), |users| format!("{} users", users.new));
         let text = format!(
-            "{name}: users who were moved stay where their data is, {} among them ({said}); --discard-disk sends them back without it",
+            "{name}: {how_many} who were moved stay where their data is, {} among them ({said}); --discard-disk sends them back without it",
             subject.as_str()
         );
         run.report.tell(

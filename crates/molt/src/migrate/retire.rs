@@ -8,14 +8,12 @@ use super::outcome::Ending;
 use super::plan::is_complete;
 use super::report::Report;
 use super::run::Run;
+use super::users;
 use molt_common::api::flags::FlagChange;
 use molt_common::flag::Flag;
 use molt_common::time::Millis;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
-/// Where people are, by the platform's books.
-const MIGRATION: &str = "/api/super/migration";
 
 /// Checks that nobody needs it, and takes it out of the deployment.
 ///
@@ -69,17 +67,14 @@ pub fn retire(options: &Retire, url: &str, report: &Report) -> Result<(), Ending
         let text = format!("{name}: everybody is on the new path since {}", since.iso());
         report.tell("complete", &text, json!({"flag": name, "since": since.iso()}));
     }
-    let left = with_legacy(&run)?;
-    if left > 0 {
+    let users = users::counts(&run).map_err(Ending::Refused)?;
+    if users.legacy + users.moving > 0 {
         return Err(Ending::Refused(format!(
-            "{left} users are still with what ran before: they move with their next request, or by hand; see `molt migrate status`"
+            "{} users are still with what ran before and {} on their way: they move with their next request",
+            users.legacy, users.moving
         )));
     }
-    report.tell(
-        "nobody_left",
-        "nobody is with what ran before",
-        json!({"withLegacy": 0}),
-    );
+    report.tell("nobody_left", "nobody is with what ran before", json!({"users": users}));
     if deployment.local {
         let text = "would deploy with LEGACY_MODE=off; on this machine: start scripts/dev without --legacy";
         report.tell("would", text, json!({"legacyMode": "off"}));
@@ -91,19 +86,6 @@ pub fn retire(options: &Retire, url: &str, report: &Report) -> Result<(), Ending
         )),
         _ => deploy::run(&options.which, report),
     }
-}
-
-/// How many users are with what ran before.
-///
-/// # Errors
-/// When the platform does not say.
-pub fn with_legacy(run: &Run<'_>) -> Result<u64, Ending> {
-    let url = format!("{}{MIGRATION}", run.deployment.url);
-    let answer = run.calling.get(&url, &run.deployment.admin).map_err(Ending::Refused)?;
-    let count = answer.json().pointer("/owners/legacy").and_then(Value::as_u64);
-    count
-        .filter(|_| answer.status == 200)
-        .ok_or_else(|| Ending::Refused(format!("{MIGRATION} does not say where users are: {}", answer.brief())))
 }
 
 /// When a flag came to have everybody on the new path, by its history, newest first.

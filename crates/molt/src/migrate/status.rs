@@ -5,9 +5,9 @@ use super::deployment::Deployment;
 use super::interrupt::Interrupt;
 use super::outcome::Ending;
 use super::report::Report;
-use super::retire::with_legacy;
 use super::run::Run;
 use super::state_file;
+use super::users;
 use serde_json::json;
 
 /// Tells what the router, the flags API and the state file say.
@@ -53,11 +53,11 @@ pub fn status(options: &Status, url: &str, report: &Report) -> Result<(), Ending
             json!({"flag": name, "setting": view.setting(), "version": view.version, "reason": view.reason, "migration": journey}),
         );
     }
-    let left = with_legacy(&run)?;
-    report.tell(
-        "users",
-        &format!("{left} users are with what ran before"),
-        json!({"withLegacy": left}),
+    let users = users::counts(&run).map_err(Ending::Refused)?;
+    let text = format!(
+        "users: {} with what ran before, {} with the new workers, {} on their way; {} could not be moved",
+        users.legacy, users.new, users.moving, users.refused
     );
+    report.tell("users", &text, json!({"users": users}));
     Ok(())
 }
