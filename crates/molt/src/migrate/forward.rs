@@ -13,6 +13,7 @@ use super::run::Run;
 use super::state_file::{self, StateFile};
 use super::step::{Failure, Way};
 use super::undo;
+use super::users;
 use molt_common::flag::Flag;
 use serde_json::json;
 
@@ -83,6 +84,9 @@ fn one(run: &Run<'_>, options: &Forward, flag: Flag) -> Result<(), Ending> {
         options,
         file,
         journey: start.journey,
+        users: (flag == Flag::NewContainerGateway)
+            .then(|| users::counts(run).ok())
+            .flatten(),
     };
     let ahead: Vec<_> = way.journey.ahead().collect();
     for (percent, setting) in ahead {

@@ -54,10 +54,6 @@ pub fn status(options: &Status, url: &str, report: &Report) -> Result<(), Ending
         );
     }
     let users = users::counts(&run).map_err(Ending::Refused)?;
-    let text = format!(
-        "users: {} with what ran before, {} with the new workers, {} on their way; {} could not be moved",
-        users.legacy, users.new, users.moving, users.refused
-    );
-    report.tell("users", &text, json!({"users": users}));
+    report.tell("users", &users.to_string(), json!({"users": users}));
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::probe::{Shown, Side, is_served};
 use super::prober::Probers;
 use super::run::Run;
 use super::state_file::{StateError, StateFile};
+use super::users::{self, Counts};
 use molt_common::flag::{Flag, FlagSetting};
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -66,6 +67,8 @@ pub struct Way<'a> {
     pub file: &'a mut StateFile,
     /// The progress.
     pub journey: Journey,
+    /// Where users were at the beginning, where users are what is moved and the platform says so.
+    pub users: Option<Counts>,
 }
 
 impl Way<'_> {
@@ -93,6 +96,7 @@ impl Way<'_> {
         );
         self.first_answer(percent)?;
         let watched = self.watch(percent)?;
+        self.nobody_is_stuck(percent)?;
         // Nothing is widened that somebody else has touched meanwhile.
         let seen = self.run.patiently(|| self.api.get(self.flag))?;
         if seen != self.journey.left {
@@ -237,6 +241,21 @@ impl Way<'_> {
                 Verdict::Fine => self.run.interrupt.wait_until(next.min(end)),
             }
         }
+    }
+
+    /// What the platform itself can tell: users who were to be moved and could not be.
+    fn nobody_is_stuck(&self, percent: u8) -> Result<(), Failure> {
+        let Some(before) = self.users else { return Ok(()) };
+        let now = users::counts(self.run).map_err(Failure::Check)?;
+        let name = self.flag.name();
+        let text = format!("{name} {percent} %: {now}");
+        self.run
+            .report
+            .tell("users", &text, json!({"flag": name, "percent": percent, "users": now}));
+        if now.stuck_since(before) > self.options.max_error_rate {
+            return Err(Failure::Check(format!("users cannot be moved: {now}")));
+        }
+        Ok(())
     }
 
     /// One request of each who is watched, and whether it was answered as it should be.

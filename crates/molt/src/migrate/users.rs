@@ -2,6 +2,7 @@
 
 use super::run::Run;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 const MIGRATION: &str = "/api/super/migration";
 
@@ -16,6 +17,32 @@ pub struct Counts {
     pub moving: u64,
     /// Of all these, those who were to be moved and were not, or not yet.
     pub refused: u64,
+}
+
+impl Counts {
+    /// Share of those with the new workers, or to be moved there, who came to be stuck since then; 0 to 1.
+    #[must_use]
+    pub fn stuck_since(self, before: Self) -> f64 {
+        let stuck = self.refused.saturating_sub(before.refused);
+        if stuck == 0 {
+            return 0.0;
+        }
+        // Who is stuck on the way there is with what ran before.
+        let all = (self.new + self.moving).max(stuck);
+        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 users")]
+        let share = stuck as f64 / all as f64;
+        share
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} users are with what ran before, {} with the new workers, {} on their way; {} could not be moved",
+            self.legacy, self.new, self.moving, self.refused
+        )
+    }
 }
 
 #[derive(Deserialize)]
@@ -33,5 +60,24 @@ pub fn counts(run: &Run<'_>) -> Result<Counts, String> {
     match serde_json::from_str::<Migration>(&answer.body) {
         Ok(migration) if answer.status == 200 => Ok(migration.counts),
         _ => Err(format!("{MIGRATION} does not say where users are: {}", answer.brief())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Counts;
+
+    #[test]
+    fn only_those_who_came_to_be_stuck_count() {
+        let counts = |new, refused| Counts {
+            legacy: 10,
+            new,
+            moving: 0,
+            refused,
+        };
+        assert_eq!(counts(20, 3).stuck_since(counts(0, 3)), 0.0);
+        assert_eq!(counts(20, 4).stuck_since(counts(0, 3)), 0.05);
+        assert_eq!(counts(0, 2).stuck_since(counts(0, 0)), 1.0, "nobody arrived");
+        assert_eq!(counts(20, 1).stuck_since(counts(20, 3)), 0.0);
     }
 }
