@@ -14,7 +14,7 @@ use molt_common::problem::Problem;
 use molt_common::route::Page;
 use molt_platform::forward::header;
 use molt_platform::page::{self, Notice};
-use molt_platform::{entropy, respond};
+use molt_platform::{entropy, respond, settings};
 use serde_json::json;
 use web_sys::Response;
 use worker::Result;
