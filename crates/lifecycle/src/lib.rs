@@ -4,4 +4,5 @@
 #![forbid(unsafe_code)]
 
 pub mod exec;
+pub mod ownership;
 pub mod sandbox;
