@@ -59,6 +59,11 @@ pub struct Fence {
 /// Path at the gateway that takes `POST` with a [`Release`] from a router (service identity) and answers with a [`Placement`].
 pub const RELEASE_PATH: &str = "/internal/release";
 
+/// Path at the gateway before a user's id: `GET` answers a router (service identity) with the user's [`Placement`], and moves nobody.
+pub const PLACEMENT_PATH: &str = "/internal/placement/";
+/// Host of the router's own calls to the gateway: users have such paths too.
+pub const GATEWAY_HOST: &str = "gateway.service";
+
 /// A router's flags no longer cover this user: he is to go back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -69,6 +74,9 @@ pub struct Release {
     pub rank: Rank,
     /// Whether he goes although the disk of his sandbox is discarded by that.
     pub discard_disk: bool,
+    /// The epoch of the fence that the router met ([`FENCED`]): a fence that nobody here knows of is lifted by that.
+    #[serde(default)]
+    pub fenced: Option<u64>,
 }
 
 /// Where a user is.
@@ -82,7 +90,20 @@ pub struct Placement {
     pub epoch: u64,
     /// Whether a move is under way; ask again soon.
     pub moving: bool,
-    /// Why he was not moved although he was to be, for people.
+    /// Why he was not moved although he was to be, or not yet, for people.
     #[serde(default)]
     pub refused: Option<String>,
+}
+
+impl Placement {
+    /// Of everybody where there is no `LEGACY`.
+    #[must_use]
+    pub const fn without_legacy() -> Self {
+        Self {
+            owner: Owner::New,
+            epoch: 0,
+            moving: false,
+            refused: None,
+        }
+    }
 }

@@ -3,6 +3,7 @@
 use crate::control::{ExecReport, ExecStart, SessionEnd};
 use crate::id::UserId;
 use crate::object_call::Call;
+use crate::ownership::{Placement, Release};
 use crate::time::Millis;
 use crate::trust::SessionRef;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub enum Lifecycle {
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Phase {
+    /// What ran before lets go of the user.
+    Fence,
     /// The container is not answering yet.
     Container,
     /// State is being restored.
@@ -51,6 +54,7 @@ impl Phase {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Fence => "fence",
             Self::Container => "container",
             Self::Restore => "restore",
             Self::Configure => "configure",
@@ -87,6 +91,9 @@ pub struct SandboxView {
     /// Last lines of the agent's output, while it starts or after it failed.
     #[serde(default)]
     pub log_tail: Vec<String>,
+    /// Where its user is, while what ran before is still there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placement: Option<Placement>,
 }
 
 /// Where does the sandbox stand?
@@ -110,6 +117,30 @@ pub struct Wake {
 impl Call for Wake {
     const PATH: &'static str = "/wake";
     type Answer = SandboxView;
+}
+
+/// A router's flags no longer cover the user: he is to go back. Answers when that is settled, or after a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReleaseUser {
+    /// Whom, and why.
+    pub release: Release,
+    /// Request that led to it.
+    pub request_id: String,
+}
+
+impl Call for ReleaseUser {
+    const PATH: &'static str = "/ownership/release";
+    type Answer = Placement;
+}
+
+/// Where is the user? Moves nobody.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GetPlacement {}
+
+impl Call for GetPlacement {
+    const PATH: &'static str = "/ownership";
+    type Answer = Placement;
 }
 
 /// Sessions of the owner have ended: their sockets are to be closed. A sandbox without a container has none, and is not started.

@@ -16,6 +16,7 @@ fn view(lifecycle: Lifecycle, generation: u64) -> SandboxView {
         image: None,
         tier: 1,
         log_tail: vec![],
+        placement: None,
     }
 }
 

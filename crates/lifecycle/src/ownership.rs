@@ -6,6 +6,8 @@
 
 mod view;
 
+pub use view::Gate;
+
 use molt_common::flag::Rank;
 use molt_common::ownership::{Fence, Owner};
 use molt_common::time::Millis;
@@ -182,6 +184,8 @@ impl Ownership {
                     self.enter(Stage::New, now);
                 }
                 self.refused = None;
+                // Nobody looks from now on whether it does.
+                self.ran = true;
             }
         }
     }

@@ -3,8 +3,7 @@
 #[path = "ownership_world_tests.rs"]
 mod world;
 
-use super::view::Gate;
-use super::{Event, Ownership, Reply, Stage, Work};
+use super::{Event, Gate, Ownership, Reply, Stage, Work};
 use molt_common::flag::Rank;
 use molt_common::ownership::{Fence, Owner};
 use molt_common::time::Millis;

@@ -1,7 +1,6 @@
 //! A model of `LEGACY`, the sandbox, routers of any rank and a network that loses, repeats and delays.
 
-use super::super::view::Gate;
-use super::super::{Event, Ownership, Reply, Stage, Work};
+use super::super::{Event, Gate, Ownership, Reply, Stage, Work};
 use super::rank;
 use molt_common::ownership::{Fence, Owner};
 use molt_common::time::Millis;

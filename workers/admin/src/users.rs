@@ -176,5 +176,6 @@ fn never_started(owner: UserId, tier: u8) -> SandboxView {
         image: None,
         tier,
         log_tail: vec![],
+        placement: None,
     }
 }

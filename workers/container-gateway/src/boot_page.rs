@@ -1,5 +1,6 @@
 //! What a browser sees while its sandbox is not ready. Works without scripts by refreshing itself.
 
+use molt_common::ownership::Owner;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_platform::page::{self, Notice};
 use molt_platform::respond;
@@ -15,6 +16,8 @@ pub struct Progress {
     text: &'static str,
     cause: Option<String>,
     log_tail: Vec<String>,
+    /// What ran before serves the caller: nothing will start here.
+    elsewhere: bool,
 }
 
 impl From<SandboxView> for Progress {
@@ -26,12 +29,15 @@ impl From<SandboxView> for Progress {
             text: words(view.lifecycle, view.phase),
             cause: view.cause,
             log_tail: view.log_tail,
+            elsewhere: view.lifecycle == Lifecycle::Stopped
+                && view.placement.is_some_and(|placement| placement.owner == Owner::Legacy),
         }
     }
 }
 
 const fn words(lifecycle: Lifecycle, phase: Option<Phase>) -> &'static str {
     match (lifecycle, phase) {
+        (Lifecycle::Starting, Some(Phase::Fence)) => "Your agent is moving here from where it ran before…",
         (Lifecycle::Starting, Some(Phase::Restore)) => "Restoring your files…",
         (Lifecycle::Starting, Some(Phase::Configure)) => "Configuring your agent…",
         (Lifecycle::Starting, Some(Phase::Agent | Phase::Ready)) => {

@@ -1,11 +1,12 @@
 //! The stateless half: who calls, whose sandbox, and on to its object.
 
 use crate::account::{self, Account};
-use crate::boot_page;
+use crate::{boot_page, internal};
 use molt_common::access;
 use molt_common::control::header as control_header;
 use molt_common::id::{SandboxId, UserId};
 use molt_common::identity::{self, Kind};
+use molt_common::ownership::GATEWAY_HOST;
 use molt_common::path;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{GetState, TRAFFIC_HOST};
@@ -32,6 +33,9 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
             200,
             &json!({"status": "healthy", "service": "container-gateway", "timestamp": now.iso()}),
         );
+    }
+    if url.host_str() == Some(GATEWAY_HOST) {
+        return internal::answer(request, env, url.path()).await;
     }
     let identity = match verified(request, env, Kind::User, url.path()) {
         Ok(identity) => identity,

@@ -3,6 +3,7 @@
 mod account;
 mod boot_page;
 mod gateway;
+mod internal;
 mod sandbox;
 mod sandbox_do;
 

@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod drive;
+pub mod ownership;
 pub mod store;
 pub mod supervisor;
 pub mod traffic;

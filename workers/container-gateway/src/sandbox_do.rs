@@ -24,6 +24,8 @@ pub struct Sandbox {
     pub(crate) announced_at: Cell<u64>,
     /// For requests that wait here while their session ends.
     pub(crate) ended: RefCell<EndedSessions>,
+    /// Whether it was seen to that nothing is left of what ran before, where there is no such thing.
+    pub(crate) stands_alone: Cell<bool>,
     tables_exist: Cell<bool>,
 }
 
@@ -57,6 +59,7 @@ impl DurableObject for Sandbox {
             env,
             announced_at: Cell::new(0),
             ended: RefCell::default(),
+            stands_alone: Cell::new(false),
             tables_exist: Cell::new(false),
         }
     }

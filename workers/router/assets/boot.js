@@ -4,9 +4,10 @@ const began = Date.now();
 async function ask() {
   try {
     const answer = await fetch("/_molt/boot", { headers: { accept: "application/json" }, cache: "no-store" });
-    if (answer.status === 401) { location.reload(); return; }
+    // Signed out, or served by what ran before, which has no such page.
+    if (answer.status === 401 || answer.status === 404) { location.reload(); return; }
     const boot = await answer.json();
-    if (boot.lifecycle === "running") { location.reload(); return; }
+    if (boot.lifecycle === "running" || boot.elsewhere) { location.reload(); return; }
     show("phase", boot.text);
     show("cause", boot.cause || "");
     const log = document.getElementById("log");

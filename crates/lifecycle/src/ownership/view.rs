@@ -2,6 +2,7 @@
 
 use super::{Ownership, Stage, Work};
 use molt_common::ownership::{Owner, Placement};
+use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::time::Millis;
 
 /// What a request that came for the sandbox gets.
@@ -64,6 +65,18 @@ impl Ownership {
             Stage::New | Stage::Stopping => Owner::New,
             Stage::Legacy | Stage::Fencing | Stage::Unfencing => Owner::Legacy,
         }
+    }
+
+    /// Adds to what is known of the sandbox where its user is. A sandbox that lets nobody in now is not shown as running.
+    pub fn show(&self, view: &mut SandboxView) {
+        view.placement = Some(self.placement());
+        if self.gate() != Gate::Wait {
+            return;
+        }
+        (view.lifecycle, view.phase) = match self.stage {
+            Stage::Stopping | Stage::Unfencing => (Lifecycle::Stopping, None),
+            Stage::Fencing | Stage::New | Stage::Legacy => (Lifecycle::Starting, Some(Phase::Fence)),
+        };
     }
 
     /// What others may know.

@@ -48,6 +48,7 @@ impl Sandbox {
             retry_at,
             image: self.image.clone(),
             tier: self.tier,
+            placement: None,
             log_tail: if matches!(self.stage, Stage::Running) {
                 vec![]
             } else {

@@ -1,6 +1,7 @@
 //! Typed calls of other workers (see `molt_common::sandbox_call`).
 
 use super::drive;
+use super::ownership;
 use super::supervisor::{ExecReply, Supervisor};
 use super::trail;
 use crate::sandbox_do::Sandbox;
@@ -8,7 +9,8 @@ use molt_common::audit_call::{NoteEnrolment, VerifyChain};
 use molt_common::control;
 use molt_common::object_call::Call;
 use molt_common::sandbox_call::{
-    CancelExec, EndSessions, ExecAnswer, GetState, ReadExec, SandboxView, SessionsEnded, StartExec, Wake,
+    CancelExec, EndSessions, ExecAnswer, GetPlacement, GetState, ReadExec, ReleaseUser, SandboxView, SessionsEnded,
+    StartExec, Wake,
 };
 use molt_lifecycle::sandbox::{Action, Event, Stage};
 use molt_platform::{call, entropy, log};
@@ -21,7 +23,12 @@ const LONGEST_WAIT_MS: u64 = 8_000;
 /// Answers one call.
 pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> {
     match request.path().as_str() {
-        GetState::PATH => call::answer::<GetState>(&object.store()?.load()?.view()),
+        GetState::PATH => call::answer::<GetState>(&ownership::view(object)?),
+        GetPlacement::PATH => call::answer::<GetPlacement>(&ownership::placement(object)?),
+        ReleaseUser::PATH => {
+            let wanted: ReleaseUser = call::read(&mut request).await?;
+            call::answer::<ReleaseUser>(&ownership::release(object, &wanted).await?)
+        }
         Wake::PATH => {
             let wake: Wake = call::read(&mut request).await?;
             call::answer::<Wake>(&need(object, wake.owner, wake.tier).await?)
@@ -69,11 +76,14 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
 
 /// Somebody needs the sandbox: a start begins unless there is one. Answers at once with where it stands.
 pub async fn need(object: &Sandbox, owner: molt_common::id::UserId, tier: u8) -> Result<SandboxView> {
-    let actions = drive::step(object, Event::Needed { owner, tier })?;
-    if actions.contains(&Action::Start) {
-        object.state.storage().set_alarm(0_i64).await?;
+    // Whoever is with what ran before is not moved by this: only his own requests do that.
+    if ownership::may_run(object)? {
+        let actions = drive::step(object, Event::Needed { owner, tier })?;
+        if actions.contains(&Action::Start) {
+            object.state.storage().set_alarm(0_i64).await?;
+        }
     }
-    Ok(object.store()?.load()?.view())
+    ownership::view(object)
 }
 
 /// Ends sessions where there are any: in requests that wait here, and in the container. Starts, wakes and keeps alive nothing.

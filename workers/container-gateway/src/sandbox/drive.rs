@@ -1,5 +1,6 @@
 //! The alarm: performs what the state machine decides. It alone starts, asks, stops and removes the container, one step after another.
 
+use super::ownership;
 use super::supervisor::Supervisor;
 use super::trail;
 use crate::sandbox_do::Sandbox;
@@ -8,7 +9,7 @@ use molt_common::id::{SandboxId, hex};
 use molt_common::sandbox_call::Phase;
 use molt_common::time::Millis;
 use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Sandbox as Machine, Stage};
-use molt_platform::container::StartOptions;
+use molt_platform::container::{Container, StartOptions};
 use molt_platform::{entropy, log, object, settings, transaction};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -28,15 +29,18 @@ const TERM: i32 = 15;
 /// One alarm step.
 pub async fn run(object: &Sandbox) -> Result<()> {
     let until = entropy::now().plus(STEP_MS);
-    // A sandbox that nobody ever needed has nothing to look at; the alarm is the audit trail's then.
-    while object.store()?.load()?.generation > 0 {
-        start_if_wanted(object).await?;
-        probe(object).await?;
+    loop {
+        let moving = ownership::drive(object).await?;
+        // A sandbox that nobody ever needed has nothing to look at; the alarm is the audit trail's or a move's then.
+        if object.store()?.load()?.generation > 0 {
+            start_if_wanted(object).await?;
+            probe(object).await?;
+        }
         let going_on = matches!(
             object.store()?.load()?.stage,
             Stage::Starting { .. } | Stage::Stopping { .. }
         );
-        if !going_on || entropy::now() >= until {
+        if !(moving || going_on) || entropy::now() >= until {
             break;
         }
         Delay::from(POLL).await;
@@ -45,7 +49,8 @@ pub async fn run(object: &Sandbox) -> Result<()> {
     let recopy = trail::copy(object).await;
     let now = entropy::now();
     let next = object.store()?.load()?.next_alarm(now);
-    if let Some(at) = [next, redeliver, recopy].into_iter().flatten().min() {
+    let moves = ownership::load(object)?.and_then(|ownership| ownership.next_alarm());
+    if let Some(at) = [next, moves, redeliver, recopy].into_iter().flatten().min() {
         let wait = i64::try_from(at.since(now)).unwrap_or(i64::MAX);
         object.state.storage().set_alarm(wait).await?;
     }
@@ -68,7 +73,13 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     // Most requests change nothing, and a write would hold their answer until it is on disk.
     if announce || machine != before {
         transaction::atomically(&object.state, || {
-            store.save(&machine, announce)?;
+            store.save(&machine)?;
+            if machine.stage == Stage::Running && before.stage != Stage::Running {
+                ownership::note_running(object)?;
+            }
+            if announce {
+                store.announce(ownership::view(object)?)?;
+            }
             match (before.owner, machine.owner) {
                 (None, Some(owner)) => trail::note_owner(object, owner, now),
                 _ => Ok(()),
@@ -95,13 +106,13 @@ async fn start_if_wanted(object: &Sandbox) -> Result<()> {
     else {
         return Ok(());
     };
-    if container.running() || machine.boot_id.is_some() {
+    if container.running() || machine.boot_id.is_some() || !ownership::may_run(object)? {
         return Ok(());
     }
     let token = hex(&entropy::bytes::<32>()?);
     let image = container.image("stable");
     machine.image = Some(if image.is_some() { "stable" } else { "default" }.to_owned());
-    store.save(&machine, false)?;
+    store.save(&machine)?;
     store.set_control_token(&token)?;
     let options = StartOptions {
         enable_internet: settings::text(&object.env, "SANDBOX_INTERNET").as_deref() != Some("off"),
@@ -175,14 +186,28 @@ async fn probe(object: &Sandbox) -> Result<()> {
         container: running,
         status: status.map(Box::new),
     };
-    for action in step(object, event)? {
+    let actions = step(object, event)?;
+    perform(object, &container, &actions).await
+}
+
+/// Has the sandbox stop, because its user goes elsewhere. Whether it is gone.
+pub async fn stop(object: &Sandbox) -> Result<bool> {
+    let container = object.container()?;
+    let actions = step(object, Event::StopWanted)?;
+    perform(object, &container, &actions).await?;
+    let machine = object.store()?.load()?;
+    Ok(matches!(machine.stage, Stage::Stopped | Stage::Failed { .. }) && !container.running())
+}
+
+async fn perform(object: &Sandbox, container: &Container, actions: &[Action]) -> Result<()> {
+    for action in actions {
         match action {
             Action::KeepAlive => container.keep_alive(Duration::from_millis(3 * HEARTBEAT_MS)).await?,
             Action::Destroy if container.running() => container.destroy().await?,
-            Action::Terminate => container.signal(TERM)?,
+            Action::Terminate if container.running() => container.signal(TERM)?,
             Action::Abort => return abort(object, "the container runtime must be looked at anew").await,
             // Announced with the commit; a start is made by the alarm's next round.
-            Action::Announce | Action::Start | Action::Destroy => {}
+            Action::Announce | Action::Start | Action::Destroy | Action::Terminate => {}
         }
     }
     Ok(())
@@ -207,7 +232,10 @@ async fn deliver(object: &Sandbox) -> Result<Option<Millis>> {
 }
 
 async fn copy(object: &Sandbox, sequence: i64, view: &str) -> Result<()> {
-    let machine = object.store()?.load()?;
+    let store = object.store()?;
+    let mut machine = store.load()?;
+    // A user who was only moved has never needed it.
+    machine.owner = machine.owner.or(store.audited()?);
     let (Some(owner), Some(id)) = (machine.owner, name(object, &machine)) else {
         return Ok(());
     };

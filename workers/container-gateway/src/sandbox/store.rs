@@ -1,7 +1,8 @@
-//! What a sandbox's object keeps in SQLite: the state machine's state, the token of the current start, and the outbox.
+//! What a sandbox's object keeps in SQLite: the state machines' states, the token of the current start, and the outbox.
 
 use molt_common::id::UserId;
 use molt_common::sandbox_call::SandboxView;
+use molt_lifecycle::ownership::Ownership;
 use molt_lifecycle::sandbox::Sandbox;
 use molt_platform::audit_log;
 use serde::Deserialize;
@@ -10,6 +11,7 @@ use worker::{Error, Result, SqlStorage, State};
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS sandbox (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, control_token TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS audited (id INTEGER PRIMARY KEY CHECK (id = 1), user TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS ownership (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL);
 ";
 
@@ -30,6 +32,11 @@ pub struct Announcement {
 struct StateRow {
     state: String,
     control_token: String,
+}
+
+#[derive(Deserialize)]
+struct OwnershipRow {
+    state: String,
 }
 
 #[derive(Deserialize)]
@@ -97,21 +104,45 @@ impl Store {
         }
     }
 
-    /// Stores it, and with it, in the same commit, the event that tells lists.
-    pub fn save(&self, sandbox: &Sandbox, announce: bool) -> Result<()> {
+    /// Stores it.
+    pub fn save(&self, sandbox: &Sandbox) -> Result<()> {
         let state = serde_json::to_string(sandbox)?;
         self.sql.exec(
             "INSERT INTO sandbox (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
             vec![state.into()],
         )?;
-        if announce {
-            let mut view: SandboxView = sandbox.view();
-            view.log_tail.clear();
-            self.sql.exec(
-                "INSERT INTO outbox (view) VALUES (?)",
-                vec![serde_json::to_string(&view)?.into()],
-            )?;
-        }
+        Ok(())
+    }
+
+    /// Where the user is; `None` when nothing about it was ever decided.
+    pub fn ownership(&self) -> Result<Option<Ownership>> {
+        let rows: Vec<OwnershipRow> = self
+            .sql
+            .exec("SELECT state FROM ownership WHERE id = 1", None)?
+            .to_array()?;
+        let stored = rows.first().map(|row| serde_json::from_str(&row.state));
+        stored
+            .transpose()
+            .map_err(|error| Error::RustError(format!("stored ownership: {error}")))
+    }
+
+    /// Stores it.
+    pub fn save_ownership(&self, ownership: &Ownership) -> Result<()> {
+        let state = serde_json::to_string(ownership)?;
+        self.sql.exec(
+            "INSERT INTO ownership (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+            vec![state.into()],
+        )?;
+        Ok(())
+    }
+
+    /// Has lists told. Call it in the transaction of the change.
+    pub fn announce(&self, mut view: SandboxView) -> Result<()> {
+        view.log_tail.clear();
+        self.sql.exec(
+            "INSERT INTO outbox (view) VALUES (?)",
+            vec![serde_json::to_string(&view)?.into()],
+        )?;
         Ok(())
     }
 

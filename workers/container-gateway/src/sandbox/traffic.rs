@@ -1,15 +1,19 @@
 //! The user's HTTP and WebSocket traffic: waits, bounded, until the agent is there, and passes it through untouched.
 
 use super::calls;
+use super::ownership::{self, Sent};
 use crate::boot_page;
 use crate::gateway::TIER_HEADER;
 use crate::sandbox_do::Sandbox;
 use molt_common::access;
 use molt_common::control::{PROXY_PORT, SessionEnd, header as control_header};
+use molt_common::flag::Rank;
 use molt_common::id::UserId;
+use molt_common::ownership::{MISDIRECTED, OWNER, RANK};
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::trust::SessionRef;
+use molt_lifecycle::ownership::Gate;
 use molt_platform::forward::{Outgoing, header};
 use molt_platform::{entropy, log, page, respond};
 use serde_json::json;
@@ -43,6 +47,14 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
     let tier = header(request, TIER_HEADER)
         .and_then(|text| text.parse().ok())
         .unwrap_or(1);
+    let sent = Sent {
+        user: owner,
+        tier,
+        rank: header(request, RANK)
+            .and_then(|text| Rank::parse(&text))
+            .unwrap_or_default(),
+        request_id: &rid,
+    };
     let upgrade = header(request, "upgrade").is_some();
     let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
     // What has no body can be asked again; the rest may have been read already.
@@ -56,7 +68,11 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
         if let Some(reason) = object.ended.borrow().refuses(session.as_ref(), arrived) {
             return refused(reason, wants_page, &rid);
         }
-        let mut view = calls::need(object, owner, tier).await?;
+        let mut view = match ownership::admit(object, &sent).await? {
+            Gate::Elsewhere => return elsewhere(),
+            Gate::Wait => ownership::view(object)?,
+            Gate::Open => calls::need(object, owner, tier).await?,
+        };
         if view.lifecycle == Lifecycle::Running {
             match attempt(object, request, &rid).await? {
                 Attempt::Answered(response) => return Ok(response),
@@ -80,6 +96,11 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
         }
         Delay::from(POLL).await;
     }
+}
+
+/// What ran before answers this one. Nothing of it was done.
+fn elsewhere() -> Result<Response> {
+    respond::with(MISDIRECTED, &[(OWNER, "legacy"), ("cache-control", "no-store")], None)
 }
 
 enum Attempt {
@@ -150,6 +171,7 @@ async fn pass(object: &Sandbox, request: &Request) -> Result<Response> {
     let url = Url::parse(&request.url()).map_err(|error| Error::RustError(error.to_string()))?;
     let outgoing = Outgoing::new(url.as_str(), request)?;
     outgoing.remove(TIER_HEADER)?;
+    outgoing.remove(RANK)?;
     let port = object.container()?.port(PROXY_PORT)?;
     outgoing.to_fetcher(&port).await
 }

@@ -5,9 +5,10 @@ use molt_common::audit::{Author, Chain, Change};
 use molt_common::audit_call::{ChainReport, NoteEnrolment, VerifyChain};
 use molt_common::id::UserId;
 use molt_common::time::Millis;
+use molt_lifecycle::ownership::{Ownership, Stage};
 use molt_platform::audit_log::AuditLog;
 use molt_platform::{entropy, log, transaction};
-use serde_json::json;
+use serde_json::{Value, json};
 use worker::Result;
 
 /// What could not be copied is tried again after this long.
@@ -53,6 +54,52 @@ pub fn note_owner(object: &Sandbox, owner: UserId, at: Millis) -> Result<()> {
         target: &object.state.id().name().unwrap_or_default(),
         detail: &json!({"owner": owner.to_string()}),
     })
+}
+
+/// Notes how far a move of the user is. Call it in the transaction that makes it so.
+pub fn note_move(
+    object: &Sandbox,
+    user: UserId,
+    request_id: &str,
+    before: &Ownership,
+    after: &Ownership,
+    at: Millis,
+) -> Result<()> {
+    object.store()?.set_audited(user)?;
+    let author = Author {
+        actor: "system".into(),
+        request_id: request_id.into(),
+    };
+    let log = AuditLog::of(&object.state, Chain::Sandbox(user));
+    let note = |action: &str, more: Value| {
+        let detail = json!({"epoch": after.epoch, "rank": after.decided.header(), "move": more});
+        log.append(&Change {
+            at,
+            author: &author,
+            action,
+            target: &user.to_string(),
+            detail: &detail,
+        })
+    };
+    if after.epoch != before.epoch || after.stage != before.stage {
+        match (before.stage, after.stage) {
+            (Stage::Fencing, Stage::Legacy) => {}
+            (_, Stage::Fencing) if after.epoch > before.epoch => note("sandbox.move_begun", json!({"to": "new"}))?,
+            (_, Stage::Stopping) => note("sandbox.move_begun", json!({"to": "legacy"}))?,
+            // From now on there is no container.
+            (Stage::Stopping, Stage::Unfencing) => note("sandbox.released", json!({}))?,
+            (Stage::New, Stage::New) => {}
+            (_, Stage::New | Stage::Legacy) => note(
+                "sandbox.moved",
+                json!({"owner": after.owner(), "confirmed": after.fenced || after.stage == Stage::Legacy}),
+            )?,
+            (_, Stage::Fencing | Stage::Unfencing) => {}
+        }
+    }
+    match &after.refused {
+        Some(refused) if after.refused != before.refused => note("sandbox.move_refused", json!({"why": refused.why})),
+        _ => Ok(()),
+    }
 }
 
 /// Walks along the chain.
