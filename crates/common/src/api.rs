@@ -3,6 +3,7 @@
 pub mod flags;
 
 use crate::id::{ExecId, UserId};
+use crate::ownership::Owner;
 use crate::sandbox_call::{Lifecycle, Phase, SandboxView};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,9 @@ pub struct SandboxState {
     /// Name of the owner, where lists show it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// With whom the user is: `legacy` while what ran before serves him.
+    #[serde(default = "platform")]
+    pub owner: Owner,
     /// State in the old words.
     pub state: StateWord,
     /// State in ours.
@@ -85,6 +89,11 @@ pub struct SandboxState {
     pub timestamp: String,
 }
 
+/// Of answers of a release that knew of nothing else.
+const fn platform() -> Owner {
+    Owner::New
+}
+
 impl SandboxState {
     /// From what the sandbox's object (or its copy in the database) holds.
     #[must_use]
@@ -92,6 +101,7 @@ impl SandboxState {
         Self {
             user_id,
             name: None,
+            owner: view.placement.map_or(Owner::New, |placement| placement.owner),
             state: view.lifecycle.into(),
             lifecycle: view.lifecycle,
             phase: view.phase,

@@ -5,6 +5,7 @@
 
 use molt_common::api::JobState;
 use molt_common::control::{ExecReport, ExecState};
+use molt_common::ownership::Owner;
 use molt_common::sandbox_call::{ExecAnswer, Lifecycle, SandboxView};
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -88,6 +89,16 @@ impl ExecJob {
         if view.lifecycle == Lifecycle::Running {
             self.state = JobState::Starting;
             self.generation = Some(view.generation);
+        } else if view
+            .placement
+            .as_ref()
+            .is_some_and(|placement| placement.owner == Owner::Legacy && !placement.moving)
+        {
+            self.end(
+                JobState::Rejected,
+                Some("The user is with what ran before, so he has no sandbox here.".into()),
+                now,
+            );
         } else if now.since(self.created_at) >= WAKE_DEADLINE_MS {
             let cause = view.cause.as_deref().unwrap_or("it was not ready in time");
             self.end(

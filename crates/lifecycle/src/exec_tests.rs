@@ -1,4 +1,5 @@
 use super::*;
+use molt_common::ownership::Placement;
 use proptest::prelude::*;
 
 const T0: Millis = Millis(1_800_000_000_000);
@@ -47,6 +48,23 @@ fn running() -> ExecJob {
     job.answered(&report(ExecState::Running, None), T0);
     assert_eq!(job.next(), Next::Read(3));
     job
+}
+
+#[test]
+fn a_job_of_somebody_who_is_with_what_ran_before_does_not_wait_for_him() {
+    let mut job = ExecJob::new(T0);
+    let mut elsewhere = view(Lifecycle::Stopped, 0);
+    let placed = |moving| Placement {
+        moving,
+        owner: Owner::Legacy,
+        ..Placement::without_legacy()
+    };
+    elsewhere.placement = Some(placed(true));
+    job.sandbox(&elsewhere, T0);
+    assert_eq!(job.state, JobState::Waking);
+    elsewhere.placement = Some(placed(false));
+    job.sandbox(&elsewhere, T0);
+    assert_eq!(job.state, JobState::Rejected);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Forwarding without touching a byte: the runtime carries body and WebSocket, wasm only decides about headers.
 
+use js_sys::{ArrayBuffer, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, Request, RequestInit, Response};
+use web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
 use worker::{Env, Fetcher, Result, Stub};
 
 /// A copy of a request on its way to somebody else.
@@ -19,6 +20,26 @@ impl Outgoing {
     pub fn new(url: &str, old: &Request) -> Result<Self> {
         let init: &RequestInit = old.unchecked_ref();
         let request = Request::new_with_str_and_init(url, init)?;
+        let headers = request.headers();
+        Ok(Self { request, headers })
+    }
+
+    /// The same, with a body that was kept.
+    ///
+    /// # Errors
+    /// When the URL is refused.
+    pub fn with_kept_body(url: &str, old: &Request, body: &ArrayBuffer) -> Result<Self> {
+        let init = RequestInit::new();
+        init.set_method(&old.method());
+        init.set_headers(&old.headers());
+        init.set_body(body);
+        init.set_signal(Some(&old.signal()));
+        // As a request that comes in from outside has it: whoever asked follows.
+        init.set_redirect(RequestRedirect::Manual);
+        // What the edge knows of the client, for who looks at it.
+        let cf = JsValue::from_str("cf");
+        Reflect::set(&init, &cf, &Reflect::get(old, &cf)?)?;
+        let request = Request::new_with_str_and_init(url, &init)?;
         let headers = request.headers();
         Ok(Self { request, headers })
     }
@@ -82,6 +103,14 @@ pub fn header(request: &Request, name: &str) -> Option<String> {
     request.headers().get(name).ok().flatten()
 }
 
+/// The whole body of a request. Bound its length first.
+///
+/// # Errors
+/// When the body breaks off or was read before.
+pub async fn bytes(request: &Request) -> Result<ArrayBuffer> {
+    Ok(JsFuture::from(request.array_buffer()?).await?.dyn_into()?)
+}
+
 /// The whole body of a request as text. Bound its length first: `Content-Length` is what the connection enforces.
 ///
 /// # Errors
@@ -94,11 +123,11 @@ pub async fn text(request: &Request) -> Result<String> {
 /// client's in `request.cf`; without this, somebody who asked for nothing would be answered in Brotli.
 #[must_use]
 pub fn client_encoding(request: &Request) -> String {
-    let cf = js_sys::Reflect::get(request, &JsValue::from_str("cf"))
+    let cf = Reflect::get(request, &JsValue::from_str("cf"))
         .ok()
         .filter(JsValue::is_object);
     let own = cf.and_then(|cf| {
-        js_sys::Reflect::get(&cf, &JsValue::from_str("clientAcceptEncoding"))
+        Reflect::get(&cf, &JsValue::from_str("clientAcceptEncoding"))
             .ok()?
             .as_string()
     });

@@ -8,6 +8,7 @@ mod exec_store;
 mod extract;
 mod internal;
 mod permission;
+mod placements;
 mod rate_limiter;
 mod rate_limiter_do;
 mod respond;

@@ -19,6 +19,7 @@ pub const TABLE: &[(&str, &str, Scope)] = &[
     ("GET", "/api/super/users/lookup/{name}", Scope::FleetRead),
     ("GET", "/api/super/users/{id}/state", Scope::FleetRead),
     ("GET", "/api/super/state/dashboard", Scope::FleetRead),
+    ("GET", "/api/super/migration", Scope::FleetRead),
     ("POST", "/api/super/users/{id}/suspend", Scope::UsersWrite),
     ("POST", "/api/super/users/{id}/reinstate", Scope::UsersWrite),
     ("GET", "/api/super/invitations", Scope::FleetRead),

@@ -5,6 +5,7 @@ mod exec;
 mod flags;
 mod invitations;
 mod keys;
+mod migration;
 mod state;
 mod suspension;
 mod users;
@@ -83,6 +84,7 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
         .routes(routes!(flags::history))
         .routes(routes!(flags::undo))
         .routes(routes!(flags::evaluate))
+        .routes(routes!(migration::status))
         .routes(routes!(exec::submit))
         .routes(routes!(exec::status, exec::cancel))
         .routes(routes!(exec::status_of_older_clients))

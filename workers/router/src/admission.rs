@@ -100,27 +100,29 @@ pub async fn caller(call: &Call<'_>, auth: Auth) -> Result<Caller, Refusal> {
 }
 
 /// Admits somebody and signs his identity for this call.
-pub async fn admit(call: &Call<'_>, caller: Caller) -> Result<String, Refusal> {
+pub async fn admit(call: &Call<'_>, caller: &Caller) -> Result<String, Refusal> {
     match caller {
-        Caller::User(session) => user(call, *session).await,
-        Caller::Admin { sub, scopes, .. } => sign(call, sub, Kind::Admin, scopes, Stated::default(), None),
+        Caller::User(session) => user(call, session).await,
+        Caller::Admin { sub, scopes, .. } => {
+            sign(call, sub.clone(), Kind::Admin, scopes.clone(), Stated::default(), None)
+        }
     }
 }
 
-async fn user(call: &Call<'_>, session: Session) -> Result<String, Refusal> {
+async fn user(call: &Call<'_>, session: &Session) -> Result<String, Refusal> {
     // No browser sends a token by itself; a socket is more than a request all the same.
     if call.upgrade && !session.by_cookie {
         same_origin(call)?;
     }
     let open = open_session(call, &session.user, &session.token).await?;
-    let user = session.user;
+    let user = &session.user;
     sign(
         call,
         user.id.to_string(),
         Kind::User,
         vec![],
         Stated {
-            email: user.email,
+            email: user.email.clone(),
             email_verified: user.email_verified,
         },
         Some((open, user.until)),

@@ -1,6 +1,8 @@
 //! The loop over the route table.
 
 use crate::admission::{self, Caller, Refusal};
+use crate::body::Body;
+use crate::placement::{self, Side};
 use crate::rollout::{self, Stamp};
 use crate::{finish, legacy, limits, pages, trust};
 use molt_common::access;
@@ -9,7 +11,7 @@ use molt_common::identity;
 use molt_common::problem::Problem;
 use molt_common::route::{self, Auth, Page, Route, Target};
 use molt_common::{control, cookie, cors, id, ownership};
-use molt_platform::forward::{Outgoing, client_encoding, header};
+use molt_platform::forward::{client_encoding, header};
 use molt_platform::unwound::unwound;
 use molt_platform::{entropy, log, respond};
 use serde_json::json;
@@ -98,7 +100,8 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
     finish::answer(&call, backend, shared, &response)
 }
 
-const GATEWAY: &str = "CONTAINER_GATEWAY";
+/// Service binding of the container gateway.
+pub const GATEWAY: &str = "CONTAINER_GATEWAY";
 
 /// Name of who answered, what the answer may be to pages of listed origins, and the answer.
 pub type Answered = (&'static str, Auth, Result<Response>);
@@ -166,18 +169,28 @@ async fn backend(call: &Call<'_>, route: &Route, name: &'static str, binding: &s
         }
     }
     let subject = caller.as_ref().ok().map(Caller::counted_as);
-    let admitted = match caller {
-        Ok(caller) => admission::admit(call, caller).await,
-        Err(refusal) => Err(refusal),
+    let (known, admitted) = match caller {
+        Ok(caller) => {
+            let admitted = admission::admit(call, &caller).await;
+            (Some(caller), admitted)
+        }
+        Err(refusal) => (None, Err(refusal)),
     };
-    match limits::settle(call, route, subject, admitted).await {
-        Ok(identity) => (name, route.auth, forward(call, binding, &identity).await),
-        Err(refusal) => ("router", route.auth, refuse(call, route.auth, refusal)),
+    match (limits::settle(call, route, subject, admitted).await, known) {
+        (Ok(identity), Some(caller)) if binding == GATEWAY && legacy::is_bound(call) => {
+            placement::answer(call, route, &caller, Side::Gateway, Some(identity)).await
+        }
+        (Ok(identity), _) => {
+            let answer = forward(call, binding, &identity, &Body::passing(call)).await;
+            (name, route.auth, answer)
+        }
+        (Err(refusal), _) => ("router", route.auth, refuse(call, route.auth, refusal)),
     }
 }
 
-async fn forward(call: &Call<'_>, binding: &str, signed: &str) -> Result<Response> {
-    let outgoing = Outgoing::new(&call.request.url(), call.request)?;
+/// Passes a request on to a backend of ours, for whom `signed` names.
+pub async fn forward(call: &Call<'_>, binding: &str, signed: &str, body: &Body) -> Result<Response> {
+    let outgoing = body.outgoing(call)?;
     let cookies = header(call.request, "cookie").as_deref().and_then(cookie::foreign);
     let client = header(call.request, "cf-connecting-ip");
     outgoing.strip(access::is_stripped)?;

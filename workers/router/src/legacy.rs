@@ -1,15 +1,17 @@
 //! What ran before (`LEGACY`): the target while a flag is off, and what is said where there is none.
 
 use crate::admission::{self, Caller};
+use crate::body::Body;
 use crate::dispatch::{Answered, Call, problem, refuse};
+use crate::placement::{self, Side};
 use crate::session::Session;
 use crate::{limits, pages, tokens};
 use molt_common::flag::Flag;
 use molt_common::ownership::FENCE_PATH;
 use molt_common::problem::Problem;
-use molt_common::route::{Auth, Route};
+use molt_common::route::{Auth, Route, Target};
 use molt_common::{control, cookie, path};
-use molt_platform::forward::{Outgoing, header};
+use molt_platform::forward::header;
 use molt_platform::settings;
 use web_sys::Response;
 use worker::Result;
@@ -50,12 +52,20 @@ pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&
     {
         return ("router", route.auth, refuse(call, route.auth, refusal));
     }
-    ("legacy", Auth::None, forward(call, session.map(Box::as_ref)).await)
+    match caller {
+        Some(caller @ Caller::User(_)) if route.target == Target::ContainerGateway => {
+            placement::answer(call, route, caller, Side::Legacy, None).await
+        }
+        _ => {
+            let answer = forward(call, &Body::passing(call), session.map(Box::as_ref)).await;
+            ("legacy", Auth::None, answer)
+        }
+    }
 }
 
 /// It authenticates by itself, so it gets the client's credentials. Our cookies say nothing to it: whom one signed in, it knows by his token.
-async fn forward(call: &Call<'_>, session: Option<&Session>) -> Result<Response> {
-    let outgoing = Outgoing::new(&call.request.url(), call.request)?;
+pub async fn forward(call: &Call<'_>, body: &Body, session: Option<&Session>) -> Result<Response> {
+    let outgoing = body.outgoing(call)?;
     let cookies = header(call.request, "cookie").as_deref().and_then(cookie::foreign);
     outgoing
         .strip(|name| name.replace('_', "-").starts_with("x-molt-") || name == "x-request-id" || name == "expect")?;

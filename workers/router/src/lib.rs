@@ -1,11 +1,13 @@
 //! The public worker: finds the row of the route table, verifies who calls, and passes the call on untouched.
 
 mod admission;
+mod body;
 mod dispatch;
 mod finish;
 mod legacy;
 mod limits;
 mod pages;
+mod placement;
 mod provider;
 mod rollout;
 mod session;

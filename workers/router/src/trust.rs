@@ -262,7 +262,7 @@ async fn read_override(env: &Env, limit_ms: u64) {
 }
 
 /// The router's own identity for one call.
-fn signed(env: &Env, method: &str, path: &str, request_id: &str) -> Result<String> {
+pub fn signed(env: &Env, method: &str, path: &str, request_id: &str) -> Result<String> {
     let identity = Identity {
         sub: "router".into(),
         kind: Kind::Service,

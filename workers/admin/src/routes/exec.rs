@@ -5,13 +5,15 @@ use crate::exec_store::calls::{Cancel, Get, Idempotency, Submit, Submitted};
 use crate::exec_store::{Row, stub};
 use crate::extract::{JsonBody, Parameters};
 use crate::respond::Failure;
-use crate::users;
+use crate::{placements, users};
 use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use molt_common::api::{ExecAccepted, ExecRequest, ExecStatus};
-use molt_common::id::{ExecId, UserId};
+use molt_common::id::{ExecId, SandboxId, UserId};
+use molt_common::ownership::Owner;
 use molt_common::problem::Problem;
+use molt_common::sandbox_call::GetState;
 use molt_platform::{call, entropy};
 use worker::Env;
 
@@ -25,6 +27,7 @@ const LONGEST_KEY: usize = 255;
     params(("id" = String, Path, format = "uuid"),
            ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses((status = 202, body = ExecAccepted), (status = 400, body = Problem), (status = 404, body = Problem),
+              (status = 409, body = Problem, description = "The user is with what ran before"),
               (status = 413, body = Problem), (status = 422, body = Problem, description = "The key was used with another body")))]
 #[worker::send]
 pub async fn submit(
@@ -40,6 +43,7 @@ pub async fn submit(
     let start = request.checked(&id)?;
     let idempotency = idempotency(&headers, &request)?;
     let user = users::find(&env, user_id).await?;
+    with_platform(&env, user_id).await?;
     let submit = Submit {
         user_id,
         tier: user.tier,
@@ -62,6 +66,23 @@ pub async fn submit(
             format!("{active} commands of this sandbox have not ended yet. Wait for some of them."),
         )
         .retry_after(5)
+        .into()),
+    }
+}
+
+/// A command would start the sandbox, and nobody but the user's own requests moves him.
+async fn with_platform(env: &Env, user: UserId) -> Result<(), Failure> {
+    if !placements::legacy_is_bound(env) {
+        return Ok(());
+    }
+    let view = call::make(&call::sandbox(env, &SandboxId::personal(user))?, &GetState {}).await?;
+    match placements::owner(env, &view) {
+        Owner::New => Ok(()),
+        Owner::Legacy => Err(Problem::new(
+            409,
+            "owned_by_legacy",
+            "This user is with what ran before, so he has no sandbox here. He moves with his first request once the flag covers him.",
+        )
         .into()),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::extract::{Page, Parameters};
 use crate::respond::Failure;
-use crate::users;
+use crate::{placements, users};
 use axum::Json;
 use axum::extract::State;
 use molt_common::api::{SandboxState, StateWord};
@@ -53,7 +53,9 @@ pub async fn of_user(State(env): State<Env>, parameters: Parameters) -> Result<J
     if view.generation == 0 {
         view.tier = user.tier;
     }
+    let owner = placements::owner(&env, &view);
     let mut state = SandboxState::new(id, view, entropy::now());
+    state.owner = owner;
     state.name = Some(user.name);
     Ok(Json(state))
 }
@@ -86,6 +88,7 @@ pub async fn dashboard(State(env): State<Env>, page: Page) -> Result<Json<Dashbo
         .into_iter()
         .map(|user| SandboxState {
             name: Some(user.name),
+            owner: placements::owner(&env, &user.view),
             ..SandboxState::new(user.user_id, user.view, now)
         })
         .collect();
