@@ -24,7 +24,12 @@ pub enum Account {
     /// May have a sandbox of this tier.
     Active { tier: u8 },
     /// May not.
-    Refused { code: &'static str, text: &'static str },
+    Refused {
+        code: &'static str,
+        text: &'static str,
+        /// Nobody took him in, and nobody shut him out.
+        stranger: bool,
+    },
 }
 
 #[derive(Deserialize)]
@@ -103,6 +108,7 @@ impl From<Row> for Account {
             Self::Refused {
                 code: "user_suspended",
                 text: "This account is suspended. Ask your operator.",
+                stranger: false,
             }
         }
     }
@@ -113,6 +119,7 @@ impl From<Refusal> for Account {
         Self::Refused {
             code: refusal.code(),
             text: refusal.text(),
+            stranger: true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The stateless half: who calls, whose sandbox, and on to its object.
 
 use crate::account::{self, Account};
+use crate::sandbox::{ownership, traffic};
 use crate::{boot_page, internal};
 use molt_common::access;
 use molt_common::control::header as control_header;
@@ -91,7 +92,9 @@ async fn serve(
     };
     let tier = match account::admit(env, user, email, &identity.rid).await? {
         Account::Active { tier } => tier,
-        Account::Refused { code, text } => {
+        // Whom sign-up does not take is served by what ran before, as long as that is there.
+        Account::Refused { stranger: true, .. } if ownership::legacy_is_bound(env) => return traffic::elsewhere(),
+        Account::Refused { code, text, .. } => {
             return if wants_page {
                 page::answer(403, &boot_page::no_access(text, email.address, &identity.rid), &[])
             } else {

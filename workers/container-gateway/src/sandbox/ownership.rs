@@ -33,7 +33,7 @@ pub struct Sent<'a> {
 }
 
 /// Whether what ran before is bound. A variable says so: a binding to a worker that does not exist looks bound.
-fn legacy_is_bound(env: &Env) -> bool {
+pub fn legacy_is_bound(env: &Env) -> bool {
     settings::text(env, "LEGACY_MODE").as_deref() == Some("on")
 }
 

@@ -99,7 +99,7 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
 }
 
 /// What ran before answers this one. Nothing of it was done.
-fn elsewhere() -> Result<Response> {
+pub fn elsewhere() -> Result<Response> {
     respond::with(MISDIRECTED, &[(OWNER, "legacy"), ("cache-control", "no-store")], None)
 }
 
