@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 
 use crate::account::Account;
 use crate::plan;
+use crate::secret::{self, Origin};
 use crate::secret_store::SecretStore;
 use crate::site::Site;
 use crate::worker::Worker;
@@ -56,18 +57,26 @@ pub fn run(
         plan::Wanted { only: None, ..wanted }
     };
     let plan = plan::make(&planned, found);
-    match &plan {
-        Ok(actions) => {
-            println!("plan for {}:", site.environment.name);
-            for (index, action) in actions.iter().enumerate() {
-                println!("  {}/{} {action}", index + 1, actions.len());
-            }
+    if let Err(faults) = &plan {
+        println!("before {} can be deployed:", site.environment.name);
+        for fault in faults {
+            println!("  {fault}");
         }
-        Err(faults) => {
-            println!("before {} can be deployed:", site.environment.name);
-            for fault in faults {
-                println!("  {fault}");
-            }
+    }
+    // What is missing may be there by then.
+    let given = plan::Wanted {
+        known_secrets: secret::ALL
+            .iter()
+            .filter(|secret| secret.origin == Origin::Foreign && secret.is_needed(&site.environment))
+            .map(|secret| secret.name.to_owned())
+            .chain(planned.known_secrets.iter().cloned())
+            .collect(),
+        ..planned.clone()
+    };
+    if let Ok(actions) = plan.clone().or_else(|_| plan::make(&given, found)) {
+        println!("plan for {}:", site.environment.name);
+        for (index, action) in actions.iter().enumerate() {
+            println!("  {}/{} {action}", index + 1, actions.len());
         }
     }
     for worker in Worker::ALL

@@ -183,11 +183,15 @@ impl Wrangler {
         let failed = records
             .iter()
             .find(|record| text(record, &["type"]) == Some("command-failed"));
-        let message = failed.and_then(|record| text(record, &["message"])).map(str::to_owned);
-        let said = [read(&mut complaints)?, output].join("\n");
+        // The record says which request failed, the complaint why.
+        let record = failed.and_then(|record| text(record, &["message"])).map(str::to_owned);
+        let said = match read(&mut complaints)? {
+            nothing if nothing.trim().is_empty() => output,
+            complaint => complaint,
+        };
         Err(WranglerError::Refused {
             call: arguments.join(" "),
-            message: message.unwrap_or_else(|| last_words(&said)),
+            message: explained(record, &said),
             code: failed.and_then(|record| record.get("code")).and_then(Value::as_i64),
         })
     }
@@ -248,9 +252,41 @@ fn records_in(path: &Path) -> Vec<Value> {
         .collect()
 }
 
-/// The end of what it said, in one line, without colours.
-fn last_words(said: &str) -> String {
-    let lines: Vec<&str> = said.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+/// The record and, where that leaves it out, what it complained about, in one line and without colours.
+fn explained(record: Option<String>, said: &str) -> String {
+    let plain = without_colours(said);
+    let lines = plain.lines().map(str::trim);
+    let lines = lines.filter(|line| !line.is_empty() && !line.contains("please open an issue"));
+    let lines: Vec<&str> = match &record {
+        Some(record) => lines.filter(|line| !line.contains(record.as_str())).collect(),
+        None => lines.collect(),
+    };
     let from = lines.len().saturating_sub(6);
-    lines.get(from..).unwrap_or_default().join(" / ")
+    let parts = record.as_deref().into_iter().chain(lines.into_iter().skip(from));
+    parts.collect::<Vec<_>>().join(" / ")
+}
+
+/// Without the escape sequences that it writes whatever NO_COLOR says.
+fn without_colours(text: &str) -> String {
+    let mut parts = text.split('\u{1b}');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once('m').map_or("", |(_, rest)| rest));
+    }
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_which_request_and_why() {
+        let said = "\n\u{1b}[31mX \u{1b}[41;31m[ERROR]\u{1b}[0m A request (/a/b) failed.\n\n  No such thing. [code: 1]\n\n  If you think this is a bug, please open an issue at: x\n";
+        assert_eq!(
+            explained(Some("A request (/a/b) failed.".to_owned()), said),
+            "A request (/a/b) failed. / No such thing. [code: 1]"
+        );
+        assert_eq!(explained(None, "one\n\ntwo\n"), "one / two");
+    }
 }

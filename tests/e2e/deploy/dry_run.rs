@@ -120,6 +120,17 @@ fn a_network_that_is_not_there_is_said() {
     operator.set("CLOUDFLARE_API_TOKEN", "hunter2-token");
     operator.set("CLOUDFLARE_API_BASE_URL", "http://127.0.0.1:9/client/v4");
     let text = operator.succeeds(&["--dry-run", "--only", "router"]);
+    assert!(text.contains("SUPABASE_JWT_SECRET is needed and not given"), "{text}");
+    let order = [
+        "create the D1 database",
+        "apply the migrations",
+        "deploy container-gateway",
+        "deploy admin",
+        "deploy router",
+        "ask whether",
+    ];
+    let places: Vec<_> = order.iter().map(|step| text.find(step)).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
     assert!(text.contains("NOT CHECKED: the account"), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
 }

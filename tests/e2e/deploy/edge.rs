@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -22,6 +22,8 @@ struct Shared {
     folder: PathBuf,
     /// A worker whose later versions fail.
     faulty: Mutex<Option<&'static str>>,
+    /// All answers are failures.
+    down: AtomicBool,
     /// A worker of which only the first version answers, whatever has the traffic.
     stale: Mutex<Option<&'static str>>,
     /// Milliseconds that a deployment of another worker than the router takes to arrive.
@@ -38,6 +40,7 @@ impl Edge {
         let shared = Arc::new(Shared {
             folder: operator.folder.path().to_owned(),
             faulty: Mutex::new(None),
+            down: AtomicBool::new(false),
             stale: Mutex::new(None),
             lag: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -55,6 +58,11 @@ impl Edge {
     /// Later versions than the first of this worker answer 500 from now on.
     pub fn break_later_versions_of(&self, worker: &'static str) {
         *self.shared.faulty.lock().unwrap() = Some(worker);
+    }
+
+    /// Nothing works.
+    pub fn break_all(&self) {
+        self.shared.down.store(true, Ordering::Relaxed);
     }
 
     /// What the router calls is deployed this long after the router would be.
@@ -107,6 +115,9 @@ fn respond(shared: &Shared, path: &str, secret: Option<&str>, choose: &str, turn
         version.filter(|version| sound(version, worker, faulty))
     };
     let broken = (500, "router", json!({"code": "internal"}));
+    if shared.down.load(Ordering::Relaxed) {
+        return broken;
+    }
     let Some(router) = of("acme-router") else { return broken };
     if path == "/api/status" {
         return (200, "router", json!({"release": router["vars"]["MOLT_RELEASE"]}));

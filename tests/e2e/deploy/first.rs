@@ -152,3 +152,14 @@ fn a_run_that_broke_off_is_finished_by_the_next_with_the_same_secrets() {
     operator.succeeds(&[]);
     assert_eq!(changes(&operator), ["deploy [acme-router]"], "the rest is there");
 }
+
+#[test]
+fn a_first_deployment_that_does_not_work_is_no_success() {
+    let mut operator = Operator::with_account(json!({}));
+    let edge = Edge::of(&mut operator);
+    edge.break_all();
+    let told = operator.fails(&[]);
+    assert!(told.contains("/api/status: 500 internal"), "{told}");
+    assert!(told.contains("router has no former version to go back to"), "{told}");
+    assert!(!told.contains("is deployed and answers"), "{told}");
+}
