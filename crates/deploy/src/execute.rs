@@ -1,9 +1,6 @@
 //! Carries out a plan, one announced step after the other; what fails is undone in the order of a rollback.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -28,21 +25,6 @@ pub struct Run<'a> {
     probe: Option<Probe>,
     changed: Vec<Changed>,
     live: PerWorker<Option<String>>,
-}
-
-/// Why an upload failed.
-#[derive(Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Wrangler(#[from] WranglerError),
-    #[error("{0}: {1}")]
-    File(PathBuf, io::Error),
-}
-
-impl From<Failure> for String {
-    fn from(failure: Failure) -> Self {
-        failure.to_string()
-    }
 }
 
 /// A worker that this run has changed.
@@ -155,14 +137,14 @@ impl<'a> Run<'a> {
 
     fn deploy(&mut self, upload: &Upload, plan: &[Action]) -> Result<(), String> {
         let config = self.site.write_config(upload.worker, Some(&upload.release))?;
-        let secrets = self.secrets_file(upload)?;
-        let mut arguments = self.upload_arguments("deploy", upload, &config, secrets.as_ref());
+        let secrets = self.secrets(upload)?;
+        let mut arguments = self.upload_arguments("deploy", upload, &config);
         if upload.skip_image {
             arguments.push("--containers-rollout=none".to_owned());
         }
         // Even a call that fails may have changed the worker before it did.
         self.note(upload);
-        let made = self.uploaded(&arguments, secrets)?;
+        let made = self.uploaded(&arguments, secrets.as_deref()).map_err(text)?;
         self.live.of_mut(upload.worker).clone_from(&made);
         println!(
             "    {} is version {}",
@@ -185,11 +167,11 @@ impl<'a> Run<'a> {
         let made = match &gradual.uploaded {
             Some(id) => id.clone(),
             None => {
-                let secrets = self.secrets_file(upload)?;
+                let secrets = self.secrets(upload)?;
                 let mut arguments = vec!["versions".to_owned()];
-                arguments.extend(self.upload_arguments("upload", upload, &config, secrets.as_ref()));
-                match self.uploaded(&arguments, secrets) {
-                    Err(Failure::Wrangler(error)) if error.is_pending_migration() => {
+                arguments.extend(self.upload_arguments("upload", upload, &config));
+                match self.uploaded(&arguments, secrets.as_deref()) {
+                    Err(error) if error.is_pending_migration() => {
                         println!(
                             "    it migrates Durable Objects, so {} is deployed at once",
                             upload.worker
@@ -200,7 +182,9 @@ impl<'a> Run<'a> {
                         };
                         return self.deploy(&upload, plan);
                     }
-                    made => made?.ok_or("wrangler names no version for what it has uploaded")?,
+                    made => made
+                        .map_err(text)?
+                        .ok_or("wrangler names no version for what it has uploaded")?,
                 }
             }
         };
@@ -225,35 +209,29 @@ impl<'a> Run<'a> {
         self.expect(upload, None)
     }
 
-    fn upload_arguments(
-        &self,
-        verb: &str,
-        upload: &Upload,
-        config: &std::path::Path,
-        secrets: Option<&PathBuf>,
-    ) -> Vec<String> {
+    fn upload_arguments(&self, verb: &str, upload: &Upload, config: &Path) -> Vec<String> {
         let mut arguments = vec![verb.to_owned(), "-c".to_owned(), config.to_string_lossy().into_owned()];
         arguments.extend([
             format!("--tag={}", upload.release),
             format!("--message={}", self.message),
         ]);
-        if let Some(file) = secrets {
-            arguments.push(format!("--secrets-file={}", file.to_string_lossy()));
+        if !upload.secrets.is_empty() {
+            arguments.push("--secrets-file=/dev/stdin".to_owned());
         }
         arguments
     }
 
-    /// Uploads, and takes the file of secrets away whatever comes of it.
-    fn uploaded(&self, arguments: &[String], secrets: Option<PathBuf>) -> Result<Option<String>, Failure> {
+    /// Uploads. The secrets come by standard input, so that an end at any moment leaves none of them in a file.
+    fn uploaded(&self, arguments: &[String], secrets: Option<&str>) -> Result<Option<String>, WranglerError> {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let answer = self.site.wrangler.perform(&arguments);
-        if let Some(file) = secrets {
-            fs::remove_file(&file).map_err(|error| Failure::File(file, error))?;
-        }
+        let answer = match secrets {
+            Some(secrets) => self.site.wrangler.perform_with(&arguments, secrets),
+            None => self.site.wrangler.perform(&arguments),
+        };
         Ok(answer?.version_id().map(str::to_owned))
     }
 
-    fn secrets_file(&self, upload: &Upload) -> Result<Option<PathBuf>, String> {
+    fn secrets(&self, upload: &Upload) -> Result<Option<String>, String> {
         if upload.secrets.is_empty() {
             return Ok(None);
         }
@@ -265,19 +243,7 @@ impl<'a> Run<'a> {
                 .ok_or_else(|| format!("the value of {name} is not known"))?;
             values.insert((*name).to_owned(), Value::from(value));
         }
-        let path = self
-            .site
-            .wrangler
-            .scratch()
-            .join(format!("{}-secrets.json", upload.worker));
-        let mut file = OpenOptions::new()
-            .create_new(true)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| format!("{}: {error}", path.display()))?;
-        write!(file, "{}", json!(values)).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok(Some(path))
+        Ok(Some(json!(values).to_string()))
     }
 
     fn note(&mut self, upload: &Upload) {
@@ -362,4 +328,8 @@ impl<'a> Run<'a> {
         }
         told
     }
+}
+
+fn text(error: WranglerError) -> String {
+    error.to_string()
 }

@@ -58,6 +58,11 @@ fn run(args: &Args) -> Result<(), String> {
     let mut store = open_store(args, &environment)?;
     let mut site = Site::open(&args.root, environment, wrangler)?;
     let action = if args.rollback { Action::Rollback } else { args.action };
+    if action == Action::Rollback {
+        // Nothing else of the account is looked at: whatever is broken must not stand in the way.
+        sign_in(&mut site)?;
+        return rollback::run(&site, &store, args.only, args.dry_run);
+    }
     let account = look(&mut site);
     if args.dry_run && action == Action::Deploy {
         return dry_run::run(
@@ -69,14 +74,14 @@ fn run(args: &Args) -> Result<(), String> {
         );
     }
     let account = account?;
-    match action {
-        Action::Deploy if args.rotate.is_empty() => deploy(args, &mut site, &mut store, &account),
-        Action::Deploy => rotate(args, &site, &mut store),
-        Action::Rollback => rollback::run(&site, &store, args.only, args.dry_run),
-        Action::Status => {
-            status::print(&site, &account);
-            Ok(())
-        }
+    if action == Action::Status {
+        status::print(&site, &account);
+        return Ok(());
+    }
+    if args.rotate.is_empty() {
+        deploy(args, &mut site, &mut store, &account)
+    } else {
+        rotate(args, &site, &mut store)
     }
 }
 
@@ -120,10 +125,16 @@ fn state_home() -> Result<PathBuf, String> {
     }
 }
 
-/// Checks the credentials and looks at the account.
-fn look(site: &mut Site) -> Result<Account, String> {
+/// Checks the credentials and finds the account.
+fn sign_in(site: &mut Site) -> Result<(), String> {
     let id = observe::account_id(&site.wrangler, &site.environment, variable)?;
     site.wrangler.set_account(&id);
+    Ok(())
+}
+
+/// Looks at the account.
+fn look(site: &mut Site) -> Result<Account, String> {
+    sign_in(site)?;
     let text = |error: wrangler::WranglerError| error.to_string();
     let buckets = Worker::ALL.map(|worker| configuration::buckets(&site.config(worker, &site.ids, None)));
     let buckets = buckets.into_iter().flatten().collect();

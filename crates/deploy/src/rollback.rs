@@ -107,7 +107,7 @@ pub fn run(site: &Site, store: &SecretStore, only: Option<Worker>, dry_run: bool
             println!("note: version {} of {} has no {lost}", step.to, step.worker);
         }
     }
-    let probe = site.probe(store)?;
+    let probe = site.probe_at_least(store)?;
     let mut release = None;
     for (index, step) in steps.iter().enumerate() {
         println!(

@@ -21,7 +21,7 @@ const OVERRIDE: &str = "Cloudflare-Workers-Version-Overrides";
 pub struct Probe {
     agent: Agent,
     url: String,
-    secret: HeaderValue,
+    secret: Option<HeaderValue>,
     limit: Duration,
 }
 
@@ -42,20 +42,24 @@ pub fn choose(name: &str, id: &str) -> String {
 }
 
 impl Probe {
-    /// Asks at `url` with an admin credential.
+    /// Asks at `url` with an admin credential; without one only what everybody may.
     ///
     /// # Errors
     /// When the credential fits in no header.
-    pub fn new(url: &str, secret: &str, limit: Duration) -> Result<Self, String> {
+    pub fn new(url: &str, secret: Option<&str>, limit: Duration) -> Result<Self, String> {
         let config = Agent::config_builder()
             .timeout_global(Some(REQUEST))
             .http_status_as_error(false)
             .max_redirects(0)
             .user_agent(concat!("moltworker-deploy/", env!("CARGO_PKG_VERSION")))
             .build();
-        let mut secret =
-            HeaderValue::from_str(secret).map_err(|_| "MOLT_ADMIN_SECRET holds a character that no credential has")?;
-        secret.set_sensitive(true);
+        let mut secret = secret
+            .map(HeaderValue::from_str)
+            .transpose()
+            .map_err(|_| "MOLT_ADMIN_SECRET holds a character that no credential has")?;
+        if let Some(secret) = &mut secret {
+            secret.set_sensitive(true);
+        }
         Ok(Self {
             agent: Agent::new_with_config(config),
             url: url.to_owned(),
@@ -113,6 +117,9 @@ impl Probe {
                 release.unwrap_or("one without a name")
             ));
         }
+        if self.secret.is_none() {
+            return Ok(());
+        }
         let document = self.ask("/api/super/openapi.json", choose)?;
         if document.backend.as_deref() != Some("admin") {
             // The flag is off: people get what ran before, whatever that says to this. Flags are answered by the new admin API all the same.
@@ -165,8 +172,8 @@ impl Probe {
 
     fn call(&self, path: &str, choose: Option<&str>) -> Result<Response<Body>, ureq::Error> {
         let mut request = self.agent.get(format!("{}{path}", self.url));
-        if path.starts_with("/api/super") {
-            request = request.header("x-admin-secret", self.secret.clone());
+        if let (Some(secret), true) = (&self.secret, path.starts_with("/api/super")) {
+            request = request.header("x-admin-secret", secret.clone());
         }
         if let Some(choose) = choose {
             request = request.header(OVERRIDE, choose);

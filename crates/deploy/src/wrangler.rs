@@ -1,4 +1,4 @@
-//! Runs wrangler. Secrets reach it by standard input or by a file for its owner alone, never by an argument or the environment.
+//! Runs wrangler. Secrets reach it by standard input, a file without a name; never by an argument or the environment.
 
 use std::cell::Cell;
 use std::ffi::OsString;

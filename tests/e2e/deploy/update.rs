@@ -174,3 +174,14 @@ fn a_version_that_never_arrives_is_noticed() {
         assert_eq!(shares(&operator, worker), [(format!("{worker}-v1"), 100)]);
     }
 }
+
+#[test]
+fn the_way_back_needs_neither_a_credential_of_the_deployment_nor_its_database() {
+    let (mut operator, _edge) = deployed();
+    operator.succeeds(&[]);
+    std::fs::remove_file(operator.secrets_file()).unwrap();
+    operator.set("STAND_IN_FAILS", "d1 ");
+    let told = operator.succeeds(&["rollback"]);
+    assert!(told.contains("NOT CHECKED: the admin API"), "{told}");
+    whole(&operator, 1);
+}
