@@ -2,8 +2,9 @@
 
 use std::cell::Cell;
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -231,6 +232,7 @@ impl Wrangler {
         let Some(input) = input else { return Ok(Stdio::null()) };
         // Without a name, and gone with its last reader.
         let mut file = tempfile::tempfile_in(&self.scratch)?;
+        file.set_permissions(Permissions::from_mode(0o600))?;
         file.write_all(input.as_bytes())?;
         file.seek(SeekFrom::Start(0))?;
         Ok(Stdio::from(file))
