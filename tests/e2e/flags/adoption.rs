@@ -164,20 +164,33 @@ pub async fn an_override_counts_from_the_first_answer_after_a_start() {
             .unwrap_or_else(|error| panic!("{error}"))
     };
     let stack = start().await;
-    on_for_all(&stack, GATEWAY).await;
+    let body = json!({"enabled": true, "allow": ["a"], "reason": "before"});
+    let before = put(&stack, GATEWAY, &body).send().await.json(200);
     stack.stop().await.assert_clean();
     let this = now_ms();
-    let text = written(this, json!({"USE_NEW_CONTAINER_GATEWAY": false})).to_string();
+    // A start is not over before the gateway answers, so it stays on.
+    let text = written(this, json!({"USE_NEW_CONTAINER_GATEWAY": true})).to_string();
     stack.put_control(OVERRIDE_KEY, &text).await;
+    let log = stack.ready.state_dir.join("logs/workers.log");
+    let old = std::fs::read_to_string(&log).expect("the log of the workers").len();
     drop(stack);
     let stack = start().await;
-    // Nothing was asked for before this: the router's own question would have adopted it too.
     let found = read(&stack, GATEWAY).await;
     assert_eq!(
-        (&found["killed"], &found["author"]),
-        (&json!(true), &json!("override:ada@host")),
+        (&found["author"], &found["allow"], version(&found)),
+        (&json!("override:ada@host"), &json!([]), version(&before) + 1),
         "{found}"
     );
     assert_eq!(epoch(&stack).await, this);
+    let written = std::fs::read_to_string(&log).expect("the log of the workers");
+    let at = |text: &str| {
+        written[old..]
+            .find(text)
+            .unwrap_or_else(|| panic!("no {text} in the log"))
+    };
+    assert!(
+        at("flags_override_adopted") < at("\"backend\":\"admin\""),
+        "it was adopted before the admin worker answered anything"
+    );
     stack.stop().await.assert_clean();
 }
