@@ -161,10 +161,13 @@ pub async fn a_change_is_undone_and_done_again(stack: Arc<Stack>) {
 pub async fn what_is_so_already_makes_no_version(stack: Arc<Stack>) {
     let body = json!({"enabled": true, "percent": 100, "allow": ["b", "a"], "reason": "first"});
     let first = put(&stack, ADMIN, &body).send().await.json(200);
+    let all = async || stack.get(FLAGS).admin().send().await.json(200)["version"].clone();
+    let of_all = all().await;
     let again = json!({"enabled": true, "allow": ["a", "B", "b"], "reason": "second"});
     let tag = format!("\"{}\"", version(&first));
     let same = put(&stack, ADMIN, &again).header("if-match", &tag).send().await;
     assert_eq!(same.json(200), first, "author and reason are those of the change");
+    assert_eq!(all().await, of_all, "routers need not learn of it");
 }
 
 pub async fn a_subject_is_ruled_upon(stack: Arc<Stack>) {
