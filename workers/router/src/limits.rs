@@ -17,6 +17,7 @@ use molt_platform::{log, settings};
 use serde_json::json;
 use std::cell::RefCell;
 use std::rc::Rc;
+use strict::Answer;
 
 /// What the answer says about the limit that counted its request.
 #[derive(Clone, Copy)]
@@ -120,9 +121,9 @@ async fn count(call: &Call<'_>, class: Class, subject: &Subject, unknown: Unknow
     let standing = match class.keeper() {
         Keeper::Isolate => isolate::take(call, &key, policy),
         Keeper::Object => match strict::take(call, &key, policy, closed).await {
-            Some(standing) => standing,
-            None if closed => return Err(limit::unavailable(class)),
-            None => isolate::take(call, &key, policy),
+            Answer::Counted(standing) => standing,
+            Answer::Nobody if !closed => isolate::take(call, &key, policy),
+            Answer::Nobody | Answer::Late => return Err(limit::unavailable(class)),
         },
     };
     call.counted.set(Some(Counted {

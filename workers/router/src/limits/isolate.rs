@@ -36,10 +36,8 @@ async fn share(env: &Env, key: &CounterKey, policy: Policy, duty: Duty) {
         read(env, key, policy).await;
     }
     Delay::from(PAUSE).await;
-    if duty == Duty::Share {
-        // Others may have written since; what is written next shall hold that too.
-        read(env, key, policy).await;
-    }
+    // Others may have written since; what is written next takes the place of that and so has to hold it.
+    read(env, key, policy).await;
     let write = COUNTERS.with_borrow_mut(|counters| counters.write(key, policy, entropy::now()));
     if let Some((text, ttl_s)) = write {
         let outcome = kv::put(env, BINDING, &name(key), &text, Some(ttl_s), KV_LIMIT).await;
