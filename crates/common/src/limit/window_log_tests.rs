@@ -46,9 +46,10 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     ]
 }
 
-/// Pauses between requests, as fractions of the window in thousandths.
+/// Pauses between requests, in thousandths of the window: mostly so dense that any limit is met, at times so long that the window empties.
 fn pauses() -> impl Strategy<Value = Vec<u64>> {
-    prop::collection::vec(prop_oneof![Just(0), 0..20_u64, 0..1_200_u64], 1..600)
+    let pause = prop_oneof![30 => Just(0), 30 => 0..8_u64, 1 => 0..1_200_u64];
+    prop::collection::vec(pause, 1..1_000)
 }
 
 const BEGIN: u64 = 1_767_225_600_000;
