@@ -88,7 +88,7 @@ pub async fn a_used_disk_is_kept_until_it_may_be_lost(stack: Arc<Stack>) {
     answered_by(&stack, &user, "legacy").await;
     stack.engine.none(&user).await;
     let bad = stack.get("/api/super/migration?owner=nobody").admin().send().await;
-    assert_eq!((bad.status, &bad.json(400)["field"]), (400, &json!("owner")));
+    assert_eq!(bad.problem(400, "invalid_request")["field"], "owner");
 }
 
 pub async fn an_admin_call_starts_nothing_for_a_user_who_is_elsewhere(stack: Arc<Stack>) {
@@ -104,7 +104,7 @@ pub async fn an_admin_call_starts_nothing_for_a_user_who_is_elsewhere(stack: Arc
         .json(&json!({"command": "true"}))
         .send()
         .await;
-    assert_eq!(exec.json(409)["code"], "owned_by_legacy");
+    exec.problem(409, "owned_by_legacy");
     let state = stack.state(&user).await;
     assert_eq!(
         (&state["generation"], &state["lifecycle"]),

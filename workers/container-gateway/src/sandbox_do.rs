@@ -26,6 +26,8 @@ pub struct Sandbox {
     pub(crate) ended: RefCell<EndedSessions>,
     /// Whether it was seen to that nothing is left of what ran before, where there is no such thing.
     pub(crate) stands_alone: Cell<bool>,
+    /// Requests that the sandbox has and has not answered.
+    pub(crate) in_flight: Cell<u32>,
     tables_exist: Cell<bool>,
 }
 
@@ -60,6 +62,7 @@ impl DurableObject for Sandbox {
             announced_at: Cell::new(0),
             ended: RefCell::default(),
             stands_alone: Cell::new(false),
+            in_flight: Cell::new(0),
             tables_exist: Cell::new(false),
         }
     }

@@ -12,9 +12,10 @@ use molt_common::problem::Problem;
 use molt_common::route::{Auth, Route, Target};
 use molt_common::{control, cookie, path};
 use molt_platform::forward::header;
-use molt_platform::settings;
+use molt_platform::{log, settings};
+use serde_json::json;
 use web_sys::Response;
-use worker::Result;
+use worker::{Error, Result};
 
 /// Whether the operator bound a worker as `LEGACY`. A variable says so: a binding to a worker that does not exist looks bound.
 pub fn is_bound(call: &Call<'_>) -> bool {
@@ -58,7 +59,10 @@ pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&
         }
         _ => {
             let answer = forward(call, &Body::passing(call), session.map(Box::as_ref)).await;
-            ("legacy", Auth::None, answer)
+            answer.map_or_else(
+                |error| unreachable(call, route, &error),
+                |answer| ("legacy", Auth::None, Ok(answer)),
+            )
         }
     }
 }
@@ -80,6 +84,21 @@ pub async fn forward(call: &Call<'_>, body: &Body, session: Option<&Session>) ->
     }
     outgoing.set(control::header::REQUEST_ID, &call.id)?;
     outgoing.to_service(call.env, "LEGACY").await
+}
+
+/// Says that it does not answer. Users whom the platform has are not concerned.
+pub fn unreachable(call: &Call<'_>, route: &Route, error: &Error) -> Answered {
+    log::error(
+        "legacy_unreachable",
+        json!({"requestId": call.id, "error": error.to_string()}),
+    );
+    let text = "What serves you just now does not answer. Try again in a moment.";
+    let answer = if call.wants_page {
+        pages::notice(call, 503, "No answer", text, &[("retry-after", "5")])
+    } else {
+        problem(call, Problem::new(503, "legacy_unreachable", text).retry_after(5))
+    };
+    ("router", route.auth, answer)
 }
 
 fn switched_off(call: &Call<'_>, flag: Flag) -> Result<Response> {

@@ -106,10 +106,10 @@ impl Sending<'_> {
         let Some(mut side) = side else { return self.unsettled() };
         for _ in 0..=MOST_SWITCHES {
             let (name, shared, response) = match side {
-                Side::Legacy => {
-                    let response = legacy::forward(self.call, &body, Some(self.session)).await?;
-                    ("legacy", Auth::None, response)
-                }
+                Side::Legacy => match legacy::forward(self.call, &body, Some(self.session)).await {
+                    Ok(response) => ("legacy", Auth::None, response),
+                    Err(error) => return Ok(legacy::unreachable(self.call, self.route, &error)),
+                },
                 Side::Gateway => {
                     let identity = match signed.take() {
                         Some(identity) => Ok(identity),

@@ -22,6 +22,8 @@ const HOST: &str = "http://legacy.service";
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// A router that releases a user is answered after this long even when he is still on his way.
 const RELEASE_WAIT_MS: u64 = 5_000;
+/// What the sandbox has not answered after this long is broken off, when its user goes.
+const DRAIN_MS: u64 = 10_000;
 const POLL: Duration = Duration::from_millis(100);
 
 /// Who sends the user here, and by which flags.
@@ -192,6 +194,10 @@ pub async fn drive(object: &Sandbox) -> Result<bool> {
     };
     match ownership.due(entropy::now()) {
         None => Ok(false),
+        // Nothing new is let in; what is in may end.
+        Some(Work::StopSandbox) if object.in_flight.get() > 0 && entropy::now().since(ownership.since) < DRAIN_MS => {
+            Ok(true)
+        }
         Some(Work::StopSandbox) => {
             if drive::stop(object).await? {
                 advance(object, ownership, user, Event::Gone, "")?;

@@ -17,6 +17,7 @@ use molt_lifecycle::ownership::Gate;
 use molt_platform::forward::{Outgoing, header};
 use molt_platform::{entropy, log, page, respond};
 use serde_json::json;
+use std::cell::Cell;
 use std::time::Duration;
 use url::Url;
 use web_sys::{Request, Response};
@@ -173,7 +174,24 @@ async fn pass(object: &Sandbox, request: &Request) -> Result<Response> {
     outgoing.remove(TIER_HEADER)?;
     outgoing.remove(RANK)?;
     let port = object.container()?.port(PROXY_PORT)?;
+    let _counted = InFlight::new(&object.in_flight);
     outgoing.to_fetcher(&port).await
+}
+
+/// Counts a request for as long as it is unanswered.
+struct InFlight<'a>(&'a Cell<u32>);
+
+impl<'a> InFlight<'a> {
+    fn new(count: &'a Cell<u32>) -> Self {
+        count.set(count.get().saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
 }
 
 fn unreachable() -> Problem {
