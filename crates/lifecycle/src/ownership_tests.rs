@@ -6,6 +6,7 @@ mod world;
 use super::{Event, Gate, Ownership, Reply, Stage, Work};
 use molt_common::flag::Rank;
 use molt_common::ownership::{Fence, Owner};
+use molt_common::sandbox_call::{Lifecycle, Phase};
 use molt_common::time::Millis;
 
 const NOW: Millis = Millis(1_000_000);
@@ -233,4 +234,30 @@ fn where_there_is_no_legacy_any_more_everybody_is_new() {
         alone.step(Event::NoLegacy, NOW);
         assert_eq!((alone.stage, alone.owner()), (Stage::New, Owner::New));
     }
+}
+
+#[test]
+fn a_sandbox_that_lets_nobody_in_is_not_shown_as_running() {
+    let shown = |events: &[Event]| {
+        let mut view = crate::sandbox::Sandbox::default().view();
+        view.lifecycle = Lifecycle::Running;
+        after(events.iter().cloned()).show(&mut view);
+        (view.lifecycle, view.phase, view.placement.unwrap().owner)
+    };
+    let there = [wanted(3), set(Owner::New, 1)];
+    assert_eq!(
+        shown(&there[..1]),
+        (Lifecycle::Starting, Some(Phase::Fence), Owner::Legacy)
+    );
+    assert_eq!(shown(&there), (Lifecycle::Running, None, Owner::New));
+    let leaving = [&there[..], &[released(3, false)]].concat();
+    assert_eq!(shown(&leaving), (Lifecycle::Stopping, None, Owner::New));
+}
+
+#[test]
+fn what_ran_while_nobody_looked_is_kept_when_legacy_comes_back() {
+    let mut again = after([wanted(3), set(Owner::New, 1), Event::NoLegacy]);
+    again.step(released(9, false), NOW);
+    assert_eq!(again.stage, Stage::New);
+    assert!(again.placement().refused.is_some());
 }
