@@ -3,6 +3,7 @@
 mod flags;
 mod forward;
 mod interrupted;
+mod retire;
 mod rollback;
 mod trouble;
 
@@ -24,7 +25,10 @@ fn main() -> ExitCode {
         interrupted { a_run_that_was_killed_goes_on_where_it_was, ctrl_c_leaves_the_flag_where_it_is }
         rollback { without_the_admin_worker_the_override_rolls_back_and_stays }
     };
-    let alone = trials! { group, alone; rollback { without_anything_to_go_back_to_an_outage_must_be_allowed } };
+    let alone = trials! { group, alone;
+        rollback { without_anything_to_go_back_to_an_outage_must_be_allowed }
+        retire { what_ran_before_is_retired_when_nobody_needs_it }
+    };
     trials.extend(alone);
     // Each moves the flags that all others go by.
     group.run(1, trials)
