@@ -2,7 +2,7 @@
 
 use crate::flags::backend_of;
 use e2e_tests::cli::Ended;
-use e2e_tests::operation::{CONTAINER_GATEWAY, NEW_ARCHITECTURE};
+use e2e_tests::operation::{CONTAINER_GATEWAY, NEW_ARCHITECTURE, token_file};
 use e2e_tests::stack::{Stack, state_dir};
 use e2e_tests::wait::until;
 use std::time::Duration;
@@ -30,10 +30,18 @@ pub async fn what_ran_before_is_retired_when_nobody_needs_it() {
     refused("0s", "not everybody is on the new path").await;
     let quick = ["--steps", "100", "--watch", "0"];
     stack.operate(NEW_ARCHITECTURE, &quick).await.ended_with(0);
+    // By Ada alone: Ben shall not be moved by being watched.
+    let ada = token_file(&stack.seeded("Ada"));
+    let ada = ada.path().to_str().expect("a path");
+    let by_ada = ["--probe-token-file", ada, "--watch-token-file", ada];
+    let quick = [&quick[..], &by_ada].concat();
     stack.operate(CONTAINER_GATEWAY, &quick).await.ended_with(0);
     refused("24h", "the watch period ends in 23h").await;
-    // Ada probed and was moved by that; Ben has not come since.
-    refused("0s", "1 users are still with what ran before").await;
+    until("Ada's move is listed", LISTED, async || {
+        let ended = migrate(&stack, &[&retire[..], &["0s"]].concat()).await;
+        (ended.code == Some(2) && ended.stderr.contains("1 users are still with what ran before")).then_some(())
+    })
+    .await;
     let ben = stack.seeded("Ben");
     assert_eq!(backend_of(&stack, &stack.ready.url, &ben).await, "container-gateway");
     let ended = until("nobody is left", LISTED, async || {
