@@ -207,8 +207,9 @@ pub async fn forward(call: &Call<'_>, binding: &str, signed: &str, body: &Body) 
         call.url[url::Position::BeforeHost..url::Position::AfterPort].as_ref(),
     )?;
     outgoing.set(control::header::ACCEPT_ENCODING, &client_encoding(call.request))?;
-    if binding == GATEWAY {
-        outgoing.set(ownership::RANK, &rollout::rank().header())?;
+    // Of the flags that sent him there, whatever this isolate has learned since.
+    if let Some(flags) = call.flags.get().filter(|_| binding == GATEWAY) {
+        outgoing.set(ownership::RANK, &flags.rank.header())?;
     }
     outgoing.to_service(call.env, binding).await
 }

@@ -38,7 +38,7 @@ pub fn answer(call: &Call<'_>, backend: &str, auth: Auth, response: &Response) -
     headers.set("x-request-id", &call.id)?;
     headers.set("x-molt-backend", backend)?;
     if let Some(flags) = call.flags.get() {
-        headers.set(flag::VERSION_HEADER, &flags.version.to_string())?;
+        headers.set(flag::VERSION_HEADER, &flags.rank.version.to_string())?;
         headers.set(flag::SOURCE_HEADER, flags.source.word())?;
     }
     for (name, value) in call.counted.get().iter().flat_map(Counted::headers) {

@@ -10,8 +10,8 @@ use molt_platform::{entropy, settings};
 /// What an answer says about the flags that it was decided by.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamp {
-    /// Version of the flags, 0 when none was ever set.
-    pub version: u64,
+    /// Their rank; its version is 0 when none was ever set.
+    pub rank: Rank,
     /// Who decided.
     pub source: Source,
 }
@@ -20,7 +20,7 @@ pub struct Stamp {
 pub fn decide(call: &Call<'_>, flag: Flag, caller: Option<&Caller>) -> Standing {
     let standing = standing(call, flag, caller.and_then(Caller::subject).as_ref());
     call.flags.set(Some(Stamp {
-        version: rank().version,
+        rank: rank(),
         source: standing.source,
     }));
     standing
