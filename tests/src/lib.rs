@@ -11,6 +11,8 @@ pub mod database;
 pub mod drill;
 pub mod engine;
 pub mod exec;
+pub mod flags;
+pub mod flip;
 pub mod hanging;
 pub mod harness;
 pub mod hostile_tokens;

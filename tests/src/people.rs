@@ -92,6 +92,23 @@ impl Stack {
         user
     }
 
+    /// Somebody of whom the platform has never heard, as are those who are still with what ran before.
+    ///
+    /// # Panics
+    /// When the tokens of the ready file are none.
+    #[must_use]
+    pub fn new_legacy_user(&self) -> User {
+        let id = Uuid::new_v4().to_string();
+        let name = format!("legacy-{}", &id[..8]);
+        let mut claims = self.claims(&id);
+        claims["email"] = json!(format!("{name}@example.test"));
+        User {
+            token: self.sign(&claims),
+            id,
+            name,
+        }
+    }
+
     /// The same person in another session, signed in for an hour.
     #[must_use]
     pub fn another_session(&self, user: &User) -> User {
