@@ -7,6 +7,8 @@ use reqwest::{Client, StatusCode};
 
 /// Code of the answer to a bootstrap secret that an operator has switched off.
 const BOOTSTRAP_OFF: &str = "\"bootstrap_off\"";
+/// Code of the answer where an operator has switched a flag off: kept, like all state, over a restart.
+const SWITCHED_OFF: &str = "\"switched_off\"";
 /// Pause between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Longest wait for one answer.
@@ -141,6 +143,10 @@ impl Probe {
                 let body = response.text().await.unwrap_or_default();
                 // An operator may have switched the secret off; the admin worker, which knows that, has answered all the same.
                 if status == StatusCode::FORBIDDEN && body.contains(BOOTSTRAP_OFF) {
+                    return Ok(());
+                }
+                // So does the router of what an operator has switched off.
+                if status == StatusCode::SERVICE_UNAVAILABLE && body.contains(SWITCHED_OFF) {
                     return Ok(());
                 }
                 Err(format!(
