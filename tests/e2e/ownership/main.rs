@@ -21,10 +21,10 @@ fn main() -> ExitCode {
         bodies { no_byte_is_lost_on_the_way }
         sockets { a_socket_is_opened_where_the_user_is }
         older_flags { a_router_with_older_flags_undoes_nothing }
-        trouble { a_dead_legacy_keeps_nobody_from_the_platform_who_is_there }
+        trouble { a_silent_legacy_keeps_nobody_from_the_platform_who_is_there }
     };
     trials.extend(trials! { group, alone;
-        trouble { without_a_fence_nobody_is_moved, a_runtime_killed_in_the_middle_of_a_move_completes_it }
+        trouble { without_a_fence_nobody_is_moved, a_dead_legacy_is_said_to_whom_it_serves_and_hurts_nobody_else, a_runtime_killed_in_the_middle_of_a_move_completes_it }
     });
     // The flag and what ran before are everybody's.
     group.run(1, trials)

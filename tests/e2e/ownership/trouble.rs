@@ -11,22 +11,21 @@ use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 
-fn kill(stack: &Stack, program: &str) {
+fn signal(stack: &Stack, program: &str, signal: Signal) {
     let root = stack.ready.process(program);
     for process in processes::tree(root) {
-        Launch::signal(process.pid, Signal::SIGKILL);
+        Launch::signal(process.pid, signal);
     }
 }
 
-pub async fn a_dead_legacy_keeps_nobody_from_the_platform_who_is_there(stack: Arc<Stack>) {
+pub async fn a_silent_legacy_keeps_nobody_from_the_platform_who_is_there(stack: Arc<Stack>) {
     let (moved, waiting) = (person(&stack), person(&stack));
     answered_by(&stack, &waiting, "legacy").await;
     cover(&stack, &[&moved], false).await;
     answered_by(&stack, &moved, "container-gateway").await;
     cover(&stack, &[&moved, &waiting], false).await;
-    kill(&stack, "legacy");
-    let mut told = 0;
-    let moves = until("he moves once it is back", MOVE_LIMIT, async || {
+    signal(&stack, "legacy", Signal::SIGSTOP);
+    let told = until("it is said why he does not move", Duration::from_secs(30), async || {
         let there = stack.get("/echo").user(&moved).send().await;
         assert_eq!(
             (there.status, there.backend()),
@@ -34,16 +33,44 @@ pub async fn a_dead_legacy_keeps_nobody_from_the_platform_who_is_there(stack: Ar
             "{}",
             there.text()
         );
-        let reply = stack.get("/echo").user(&waiting).send().await;
-        if reply.status == 503 {
-            told += 1;
-        }
-        assert!(matches!(reply.status, 200 | 503), "{}: {}", reply.status, reply.text());
-        (reply.status == 200 && reply.backend() == "container-gateway").then_some(())
+        // Only the fence and the old worker itself could answer him.
+        let push = stack.get("/echo").user(&waiting);
+        let _ = tokio::time::timeout(Duration::from_millis(500), push.attempt()).await;
+        placed(&stack, &waiting)
+            .await
+            .filter(|placed| !placed["refused"].is_null())
     });
-    moves.await;
-    println!("told to come again {told} times");
+    let told = told.await;
+    signal(&stack, "legacy", Signal::SIGCONT);
+    assert!(
+        told["refused"]
+            .as_str()
+            .is_some_and(|why| why.contains("does not answer")),
+        "{told}"
+    );
+    assert_eq!(told["owner"], "legacy", "{told}");
+    answered_by(&stack, &waiting, "container-gateway").await;
     assert_apart(&stack, &waiting).await;
+}
+
+pub async fn a_dead_legacy_is_said_to_whom_it_serves_and_hurts_nobody_else() {
+    let stack = stack(&[]).await;
+    let (moved, waiting) = (stack.seeded("Ada"), stack.seeded("Ben"));
+    cover(&stack, &[&moved], false).await;
+    answered_by(&stack, &moved, "container-gateway").await;
+    answered_by(&stack, &waiting, "legacy").await;
+    // The runtime finds no worker again that was killed and came back: this stack is for nothing else.
+    signal(&stack, "legacy", Signal::SIGKILL);
+    let told = until("it is said", Duration::from_secs(30), async || {
+        let reply = stack.get("/echo").user(&waiting).send().await;
+        (reply.status == 503).then_some(reply)
+    });
+    told.await.problem(503, "legacy_unreachable");
+    for _ in 0..5 {
+        let there = stack.get("/echo").user(&moved).send().await;
+        assert_eq!((there.status, there.backend()), (200, "container-gateway"));
+    }
+    stack.stop().await.assert_clean();
 }
 
 async fn stack(flags: &[&str]) -> Arc<Stack> {
@@ -108,7 +135,7 @@ pub async fn a_runtime_killed_in_the_middle_of_a_move_completes_it() {
     pushes(&stack, &user, fenced).await;
     let fence = legacy(&stack, &user).await.expect("it answers")["fence"].clone();
     assert_eq!(fence["agentRunning"], true, "killed too late: {fence}");
-    kill(&stack, "workers");
+    signal(&stack, "workers", Signal::SIGKILL);
     answered_by(&stack, &user, "container-gateway").await;
 
     cover(&stack, &[], true).await;
@@ -117,7 +144,7 @@ pub async fn a_runtime_killed_in_the_middle_of_a_move_completes_it() {
         state.is_ok_and(|state| state.status == 200 && state.json(200)["lifecycle"] == "stopping")
     };
     pushes(&stack, &user, leaves).await;
-    kill(&stack, "workers");
+    signal(&stack, "workers", Signal::SIGKILL);
     answered_by(&stack, &user, "legacy").await;
     stack.engine.none(&user).await;
     watch.end().await;
