@@ -203,15 +203,7 @@ impl Wrangler {
         command.args(program).args(arguments);
         // It reads .env files where it stands.
         command.current_dir(&self.scratch);
-        for (name, value) in [
-            ("CI", "1"),
-            ("NO_COLOR", "1"),
-            ("FORCE_COLOR", "0"),
-            ("WRANGLER_SEND_METRICS", "false"),
-            ("WRANGLER_SEND_ERROR_REPORTS", "false"),
-            ("WRANGLER_HIDE_BANNER", "true"),
-            ("WRANGLER_WRITE_LOGS", "false"),
-        ] {
+        for (name, value) in wrangler_config::QUIET {
             command.env(name, value);
         }
         command

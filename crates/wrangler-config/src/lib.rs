@@ -7,6 +7,18 @@ use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+/// Environment in which `wrangler` asks nobody anything, tells nobody what it was used for and leaves no log of its own.
+pub const QUIET: [(&str, &str); 7] = [
+    ("CI", "1"),
+    ("NO_COLOR", "1"),
+    ("FORCE_COLOR", "0"),
+    ("WRANGLER_SEND_METRICS", "false"),
+    ("WRANGLER_SEND_ERROR_REPORTS", "false"),
+    ("WRANGLER_HIDE_BANNER", "true"),
+    // All it says is with whoever runs it already.
+    ("WRANGLER_WRITE_LOGS", "false"),
+];
+
 /// Why a configuration cannot be used.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {

@@ -138,20 +138,13 @@ pub fn environment(surroundings: &Surroundings<'_>, own: &dyn Fn(&str) -> Option
     set("XDG_CACHE_HOME", text(&surroundings.home.join(".cache")));
     set("TMPDIR", text(surroundings.temporary));
     set("WRANGLER_REGISTRY_PATH", text(surroundings.registry));
-    for (name, value) in [
-        ("CI", "1"),
-        ("NO_COLOR", "1"),
-        ("FORCE_COLOR", "0"),
-        ("WRANGLER_SEND_METRICS", "false"),
-        ("WRANGLER_SEND_ERROR_REPORTS", "false"),
-        ("WRANGLER_HIDE_BANNER", "true"),
-        // All it says is in the log of its process already.
-        ("WRANGLER_WRITE_LOGS", "false"),
+    let local = [
         // A database of every call with its URL and headers as they came, which nothing reads.
         ("X_LOCAL_OBSERVABILITY", "false"),
         // A made-up `Request.cf` does; fetching a real one would make every start depend on the network.
         ("CLOUDFLARE_CF_FETCH_ENABLED", "false"),
-    ] {
+    ];
+    for (name, value) in wrangler_config::QUIET.into_iter().chain(local) {
         set(name, value.to_owned());
     }
     match surroundings.engine {

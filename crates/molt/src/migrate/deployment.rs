@@ -141,6 +141,15 @@ impl Deployment {
             _ => Err(answer.brief()),
         }
     }
+
+    /// The same before anything is begun.
+    ///
+    /// # Errors
+    /// When the router does not say: nothing is begun then.
+    pub fn about_first(&self) -> Result<About, Ending> {
+        self.about()
+            .map_err(|said| Ending::Refused(format!("the router does not answer: {said}")))
+    }
 }
 
 impl About {

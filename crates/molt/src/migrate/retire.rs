@@ -23,9 +23,7 @@ pub fn retire(options: &Retire, url: &str, report: &Report) -> Result<(), Ending
     let deployment = Deployment::find(&options.which, url)?;
     let interrupt = Interrupt::default();
     let run = Run::new(&deployment, report, &interrupt, &options.which.tools);
-    let about = deployment
-        .about()
-        .map_err(|said| Ending::Refused(format!("the router does not answer: {said}")))?;
+    let about = deployment.about_first()?;
     if !about.legacy {
         report.tell(
             "nothing_to_do",

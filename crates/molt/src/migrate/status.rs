@@ -18,9 +18,7 @@ pub fn status(options: &Status, url: &str, report: &Report) -> Result<(), Ending
     let deployment = Deployment::find(&options.which, url)?;
     let interrupt = Interrupt::default();
     let run = Run::new(&deployment, report, &interrupt, &options.which.tools);
-    let about = deployment
-        .about()
-        .map_err(|said| Ending::Refused(format!("the router does not answer: {said}")))?;
+    let about = deployment.about_first()?;
     let bound = if about.legacy {
         "is bound: there is a way back"
     } else {
