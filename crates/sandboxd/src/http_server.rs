@@ -55,6 +55,9 @@ where
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_PATIENCE)
+                // The runtime keeps connections to a container for later requests, and does not notice when one that it takes has ended with the
+                // request before (one without a body): every second such request would fail. One connection each.
+                .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             if let Err(error) = connection.await {

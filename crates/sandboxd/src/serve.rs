@@ -20,6 +20,10 @@ use crate::settings::Settings;
 /// How long commands may take to end when the sandbox stops: their 5 s between TERM and KILL, and the tree's end.
 const COMMANDS_PATIENCE: Duration = Duration::from_secs(10);
 /// How long answers that are on their way may take after everything has stopped.
+/// What the agent answers when a stop begins has this long to end.
+const EXCHANGES_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause between two looks at them.
+const EXCHANGES_POLL: Duration = Duration::from_millis(20);
 const LAST_ANSWERS: Duration = Duration::from_millis(200);
 /// Sandboxes have few cores, and everything here waits most of the time.
 const THREADS: usize = 2;
@@ -53,6 +57,18 @@ fn read_settings() -> io::Result<Settings> {
     serde_json::from_slice(&handover).map_err(|_| io::Error::other("these are not settings"))
 }
 
+/// Lets answers that the agent has begun arrive whole. A stream that goes on for ever is cut all the same.
+async fn finish_exchanges(activity: &Activity) {
+    let all = async {
+        while activity.open_exchanges() > 0 {
+            tokio::time::sleep(EXCHANGES_POLL).await;
+        }
+    };
+    if tokio::time::timeout(EXCHANGES_PATIENCE, all).await.is_err() {
+        tracing::info!(open = activity.open_exchanges(), "answers are cut off");
+    }
+}
+
 async fn serve(settings: Settings) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -69,7 +85,13 @@ async fn serve(settings: Settings) -> io::Result<()> {
 
     let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity), Arc::clone(&sessions))
         .ok_or_else(|| io::Error::other("no public origin"))?;
-    let control = Control::new(settings.clone(), agent, activity, sessions, Arc::clone(&executor));
+    let control = Control::new(
+        settings.clone(),
+        agent,
+        Arc::clone(&activity),
+        sessions,
+        Arc::clone(&executor),
+    );
     tokio::spawn(http_server::serve(control_port, move |request| {
         Arc::clone(&control).handle(request)
     }));
@@ -83,6 +105,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
+    finish_exchanges(&activity).await;
     stop.send_replace(true);
     let ((), agent_ended) = tokio::join!(executor.stop_all(COMMANDS_PATIENCE), supervising);
     agent_ended.map_err(io::Error::other)?;

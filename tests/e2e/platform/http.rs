@@ -43,6 +43,23 @@ pub async fn twenty_mebibytes_pass_both_ways_unchanged(stack: Arc<Stack>) {
     assert!(reply.body == body, "the bytes differ");
 }
 
+pub async fn requests_one_after_the_other_are_all_answered(stack: Arc<Stack>) {
+    let ada = ada(&stack).await;
+    // Without a body and with one: what the first leaves behind on its way must not fail the second.
+    for length in [0, 1, 60_000] {
+        for number in 0..12 {
+            let reply = stack
+                .post("/echo-body")
+                .user(&ada)
+                .body(vec![b'x'; length])
+                .send()
+                .await;
+            assert_eq!(reply.status, 200, "{number} of {length} bytes: {}", reply.text());
+            assert_eq!(reply.body.len(), length, "{number}");
+        }
+    }
+}
+
 pub async fn path_and_query_pass_as_they_are(stack: Arc<Stack>) {
     let ada = ada(&stack).await;
     for query in [

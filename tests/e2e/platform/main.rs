@@ -69,7 +69,7 @@ fn main() -> ExitCode {
         }
         people { two_users_never_see_each_other, files_of_one_are_not_in_the_other }
         http {
-            a_stream_arrives_in_pieces, twenty_mebibytes_pass_both_ways_unchanged, path_and_query_pass_as_they_are,
+            a_stream_arrives_in_pieces, requests_one_after_the_other_are_all_answered, twenty_mebibytes_pass_both_ways_unchanged, path_and_query_pass_as_they_are,
             every_method_passes, head_has_no_body, answers_are_compressed_only_for_those_who_ask,
             a_body_is_sent_after_100_continue, a_chunked_body_passes, an_unknown_page_is_the_agents_404,
             cookies_of_the_agent_pass_and_ours_do_not,

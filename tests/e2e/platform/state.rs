@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "ageMs",
     "error",
     "generation",
@@ -18,6 +18,7 @@ const FIELDS: [&str; 14] = [
     "lifecycle",
     "name",
     "observedAt",
+    "owner",
     "phase",
     "sleepsAt",
     "state",

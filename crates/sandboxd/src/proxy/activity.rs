@@ -9,6 +9,7 @@ use crate::clock::now_ms;
 #[derive(Debug, Default)]
 pub struct Activity {
     open_sockets: AtomicU32,
+    open_exchanges: AtomicU32,
     last_request_at: AtomicU64,
     last_client_frame_at: AtomicU64,
 }
@@ -28,6 +29,17 @@ impl Activity {
     pub fn socket_opened(self: &Arc<Self>) -> OpenSocket {
         self.open_sockets.fetch_add(1, Ordering::Relaxed);
         OpenSocket(Arc::clone(self))
+    }
+
+    /// A request is being answered for as long as the returned value lives.
+    pub fn exchange_opened(self: &Arc<Self>) -> OpenExchange {
+        self.open_exchanges.fetch_add(1, Ordering::Relaxed);
+        OpenExchange(Arc::clone(self))
+    }
+
+    /// Requests that are being answered now.
+    pub fn open_exchanges(&self) -> u32 {
+        self.open_exchanges.load(Ordering::Relaxed)
     }
 
     /// Sockets that are open now.
@@ -67,6 +79,16 @@ impl Drop for OpenSocket {
     }
 }
 
+/// Counts one request while it is being answered, however that ends.
+#[derive(Debug)]
+pub struct OpenExchange(Arc<Activity>);
+
+impl Drop for OpenExchange {
+    fn drop(&mut self) {
+        self.0.open_exchanges.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,6 +102,10 @@ mod tests {
         drop(first);
         drop(second);
         assert_eq!(activity.open_sockets(), 0);
+        let exchange = activity.exchange_opened();
+        assert_eq!((activity.open_exchanges(), activity.open_sockets()), (1, 0));
+        drop(exchange);
+        assert_eq!(activity.open_exchanges(), 0);
         assert_eq!(activity.last_request_at(), None);
         activity.request_seen();
         assert!(activity.last_request_at().is_some());

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
+use super::activity::OpenExchange;
 use super::sessions::Admitted;
 use crate::http_server::BodyError;
 
@@ -13,12 +14,18 @@ use crate::http_server::BodyError;
 pub struct AnswerBody {
     inner: Incoming,
     session: Admitted,
+    /// Held until the last byte is on its way.
+    _open: OpenExchange,
 }
 
 impl AnswerBody {
-    /// The body `inner` of an exchange of `session`.
-    pub const fn new(inner: Incoming, session: Admitted) -> Self {
-        Self { inner, session }
+    /// The body `inner` of the exchange `open` of `session`.
+    pub const fn new(inner: Incoming, session: Admitted, open: OpenExchange) -> Self {
+        Self {
+            inner,
+            session,
+            _open: open,
+        }
     }
 }
 

@@ -97,10 +97,15 @@ impl Proxy {
     }
 
     async fn pass(&self, request: Request<Incoming>, mut session: Admitted) -> Result<Response<Body>, Problem> {
+        let open = self.activity.exchange_opened();
         let (parts, body) = request.into_parts();
         let outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
         let answer = self.ask(outgoing, &mut session).await?;
-        Ok(answered(answer, |body| AnswerBody::new(body, session).boxed(), false))
+        Ok(answered(
+            answer,
+            |body| AnswerBody::new(body, session, open).boxed(),
+            false,
+        ))
     }
 
     async fn open_socket(
@@ -113,7 +118,12 @@ impl Proxy {
         let outgoing = self.outgoing(&parts, empty(), true)?;
         let mut answer = self.ask(outgoing, &mut session).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return Ok(answered(answer, |body| AnswerBody::new(body, session).boxed(), false));
+            let open = self.activity.exchange_opened();
+            return Ok(answered(
+                answer,
+                |body| AnswerBody::new(body, session, open).boxed(),
+                false,
+            ));
         }
         let agent_side = hyper::upgrade::on(&mut answer);
         tokio::spawn(splice(client_side, agent_side, self.activity.socket_opened(), session));
