@@ -34,6 +34,15 @@ impl From<Problem> for Refusal {
     }
 }
 
+impl From<SessionEnd> for Refusal {
+    fn from(end: SessionEnd) -> Self {
+        match end {
+            SessionEnd::Suspended => Self::Suspended,
+            SessionEnd::Expired | SessionEnd::SignedOut => Self::SignIn,
+        }
+    }
+}
+
 /// The person who presents `token`, for the pages that take one.
 pub async fn person(call: &Call<'_>, token: &str) -> Result<User, Problem> {
     let outcome = tokens::verify(call, token, Source::Cookie).await;
@@ -139,8 +148,7 @@ pub async fn open_session(call: &Call<'_>, user: &User, token: &str) -> Result<S
     trust::refresh(call).await;
     match trust::shuts_out(user.id, &session) {
         None => Ok(session),
-        Some(SessionEnd::Suspended) => Err(Refusal::Suspended),
-        Some(SessionEnd::Expired | SessionEnd::SignedOut) => Err(Refusal::SignIn),
+        Some(end) => Err(end.into()),
     }
 }
 

@@ -5,11 +5,13 @@ use crate::body::Body;
 use crate::dispatch::{Answered, Call, problem, refuse};
 use crate::placement::{self, Side};
 use crate::session::Session;
-use crate::{limits, pages, tokens};
+use crate::{limits, pages, tokens, trust};
+use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
 use molt_common::ownership::FENCE_PATH;
 use molt_common::problem::Problem;
 use molt_common::route::{Auth, Route, Target};
+use molt_common::user_token::claimed;
 use molt_common::{control, cookie, path};
 use molt_platform::forward::header;
 use molt_platform::{log, settings};
@@ -53,6 +55,13 @@ pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&
     {
         return ("router", route.auth, refuse(call, route.auth, refusal));
     }
+    // It may read a token more generously than we do, or while nobody here can tell whether it is good.
+    if session.is_none()
+        && route.auth == Auth::User
+        && let Some(end) = shut_out(call)
+    {
+        return ("router", route.auth, refuse(call, route.auth, end.into()));
+    }
     match caller {
         Some(caller @ Caller::User(_)) if route.target == Target::ContainerGateway => {
             placement::answer(call, route, caller, Side::Legacy, None).await
@@ -65,6 +74,12 @@ pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&
             )
         }
     }
+}
+
+/// Why somebody is shut out whom a token names that was not accepted here.
+fn shut_out(call: &Call<'_>) -> Option<SessionEnd> {
+    let authorization = header(call.request, "authorization")?;
+    claimed(&authorization).find_map(|(user, session)| trust::shuts_out(user, &session))
 }
 
 /// It authenticates by itself, so it gets the client's credentials. Our cookies say nothing to it: whom one signed in, it knows by his token.

@@ -5,6 +5,7 @@
 //! `claims.rs` decides whether the claims are those of a person who is signed in.
 
 mod authenticate;
+mod claimed;
 mod claims;
 mod issue;
 mod issuer;
@@ -16,6 +17,7 @@ pub mod native;
 mod token;
 
 pub use authenticate::{CheckFault, KeySource, Lookup, SignatureCheck};
+pub use claimed::claimed;
 pub use issue::{IssuedClaims, issue};
 pub use issuer::{AccessIssuer, Issuers, KeyEndpoint, SessionIssuer, Settings, SettingsError, Source};
 pub use key::{Algorithm, KeyMaterial, PublicKey};
