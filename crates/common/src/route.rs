@@ -160,6 +160,8 @@ pub const TABLE: &[Route] = &[
     own(Match::Below("/api/admin"), &[], Limit::Free, Page::Reserved),
     own(Match::Below("/api/v1"), &[], Limit::Free, Page::Reserved),
     own(Match::Below("/webhooks"), &[], Limit::Free, Page::Reserved),
+    // What the gateway asks of what ran before (`ownership::FENCE_PATH`): no client's, wherever his flags send him.
+    own(Match::Below("/_molt/ownership"), &[], Limit::Free, Page::Reserved),
     gateway(Match::Below("/_molt"), Limit::Api),
     gateway(Match::Below("/_admin"), Limit::Sandbox),
     gateway(Match::Any, Limit::Sandbox),
@@ -216,6 +218,7 @@ pub fn allow(raw_path: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::{Auth, Flag, Page, TABLE, Target, find};
+    use crate::ownership::FENCE_PATH;
     use crate::path::RESERVED;
 
     fn target(method: &str, path: &str) -> Target {
@@ -270,6 +273,20 @@ mod tests {
                 "{page}"
             );
         }
+    }
+
+    #[test]
+    fn no_clients_request_is_one_for_the_fence() {
+        let id = "6f1f0c5e-2f53-4c44-9a0e-0f5a1f3f9a11";
+        for path in [
+            format!("{FENCE_PATH}{id}"),
+            FENCE_PATH.into(),
+            "/_molt/ownership".into(),
+        ] {
+            assert_eq!(target("PUT", &path), Target::Router(Page::Reserved), "{path}");
+        }
+        assert_eq!(find("PUT", &format!("/_molt//ownership/{id}")).unwrap_err().status, 400);
+        assert_eq!(target("GET", "/_molt/ownerships"), Target::ContainerGateway);
     }
 
     #[test]

@@ -120,7 +120,12 @@ pub async fn a_client_does_not_reach_the_fence(stack: Arc<Stack>) {
     let user = person(&stack);
     answered_by(&stack, &user, "legacy").await;
     let token = &stack.secrets.legacy_fence;
-    for path in ["/_molt/ownership/", "/_molt/ownership", "/_molt/%6fwnership/"] {
+    for path in [
+        "/_molt/ownership/",
+        "/_molt/ownership",
+        "/_molt/%6fwnership/",
+        "/_molt//ownership/",
+    ] {
         let path = format!("{path}{}", user.id);
         let body = r#"{"owner": "new", "epoch": 99}"#;
         let reply = stack.call("PUT", &path).bearer(token).body(body).send().await;

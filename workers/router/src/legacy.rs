@@ -8,11 +8,10 @@ use crate::session::Session;
 use crate::{limits, pages, tokens, trust};
 use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
-use molt_common::ownership::FENCE_PATH;
 use molt_common::problem::Problem;
 use molt_common::route::{Auth, Route, Target};
 use molt_common::user_token::claimed;
-use molt_common::{control, cookie, path};
+use molt_common::{control, cookie};
 use molt_platform::forward::header;
 use molt_platform::{log, settings};
 use serde_json::json;
@@ -36,10 +35,6 @@ pub async fn caller(call: &Call<'_>, route: &Route) -> Option<Caller> {
 pub async fn answer(call: &Call<'_>, route: &Route, flag: Flag, caller: Option<&Caller>) -> Answered {
     if !is_bound(call) {
         return ("router", route.auth, switched_off(call, flag));
-    }
-    if path::below(call.url.path(), FENCE_PATH.trim_end_matches('/')) {
-        let nothing = Problem::not_found("Nothing is here.");
-        return ("router", Auth::None, problem(call, nothing));
     }
     let subject = caller.map(Caller::counted_as);
     if let Err(refused) = limits::legacy(call, route, subject.as_ref()).await {
