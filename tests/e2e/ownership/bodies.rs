@@ -23,6 +23,16 @@ fn body(length: usize, seed: u64) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
+pub async fn a_get_with_a_body_is_answered_by_either_side(stack: Arc<Stack>) {
+    let user = person(&stack);
+    for (covered, backend) in [(vec![], "legacy"), (vec![&user], "container-gateway")] {
+        cover(&stack, &covered, true).await;
+        answered_by(&stack, &user, backend).await;
+        let reply = stack.get("/echo").user(&user).body("question").send().await;
+        assert_eq!((reply.status, reply.backend()), (200, backend), "{}", reply.text());
+    }
+}
+
 async fn sent(stack: &Stack, user: &User, body: Vec<u8>, chunked: bool) -> Reply {
     let call = stack.post("/echo-body").user(user);
     let call = if chunked {

@@ -18,7 +18,7 @@ fn main() -> ExitCode {
             a_user_moves_and_goes_back_and_never_has_two_agents, a_used_disk_is_kept_until_it_may_be_lost,
             an_admin_call_starts_nothing_for_a_user_who_is_elsewhere, a_client_does_not_reach_the_fence,
         }
-        bodies { no_byte_is_lost_on_the_way }
+        bodies { no_byte_is_lost_on_the_way, a_get_with_a_body_is_answered_by_either_side }
         sockets { a_socket_is_opened_where_the_user_is }
         older_flags { a_router_with_older_flags_undoes_nothing }
         trouble { a_silent_legacy_keeps_nobody_from_the_platform_who_is_there }

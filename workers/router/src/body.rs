@@ -33,8 +33,10 @@ impl Body {
     /// When it breaks off.
     pub async fn keep(call: &Call<'_>) -> Result<Self> {
         let length = header(call.request, "content-length").and_then(|text| text.parse::<u64>().ok());
+        // No request of these methods can be built with a body, only passed on with the one that it came with.
+        let can_be_built = !matches!(call.method.as_str(), "GET" | "HEAD");
         match (Self::passing(call), length) {
-            (Self::Passing { empty: false }, Some(0..=LONGEST_KEPT)) => {
+            (Self::Passing { empty: false }, Some(0..=LONGEST_KEPT)) if can_be_built => {
                 forward::bytes(call.request).await.map(Self::Kept)
             }
             (body, _) => Ok(body),
