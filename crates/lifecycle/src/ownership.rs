@@ -18,6 +18,10 @@ const BACKOFF_LONGEST_MS: u64 = 60_000;
 /// A `LEGACY` without a fence may be replaced by one that has it; nobody asks earlier.
 const NO_FENCE_PAUSE_MS: u64 = 60_000;
 
+/// An epoch of `LEGACY` that is higher is no count of moves: from it on a number of JavaScript, as which `LEGACY` may read it, counts no further,
+/// and nobody could move the user ever again.
+const HIGHEST_EPOCH: u64 = 1 << 52;
+
 /// Where the user is on his way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -224,7 +228,7 @@ impl Ownership {
             Stage::Legacy => {
                 self.decided = self.decided.max(rank);
                 // It holds a fence that nobody here knows of, and would refuse him for ever.
-                if let Some(fenced) = fenced.filter(|fenced| *fenced > self.epoch) {
+                if let Some(fenced) = fenced.filter(|fenced| *fenced > self.epoch && *fenced <= HIGHEST_EPOCH) {
                     self.epoch = fenced;
                     self.begin(Stage::Unfencing, rank.max(self.decided), now);
                 }
@@ -264,6 +268,9 @@ impl Ownership {
                 self.failed("The agent that ran before has not stopped yet.".into(), now)
             }
             Reply::Set(_) => self.failed("What ran before did not do what it was asked.".into(), now),
+            Reply::Later(fence) if fence.epoch > HIGHEST_EPOCH => {
+                self.failed("What ran before names an epoch that counts no moves.".into(), now);
+            }
             Reply::Later(fence) => {
                 self.epoch = self.epoch.max(fence.epoch).saturating_add(1);
                 self.failed("What ran before knew of a later move.".into(), now);

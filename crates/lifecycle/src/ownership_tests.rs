@@ -3,7 +3,7 @@
 #[path = "ownership_world_tests.rs"]
 mod world;
 
-use super::{Event, Gate, Ownership, Reply, Stage, Work};
+use super::{Event, Gate, HIGHEST_EPOCH, Ownership, Reply, Stage, Work};
 use molt_common::flag::Rank;
 use molt_common::ownership::{Fence, Owner};
 use molt_common::sandbox_call::{Lifecycle, Phase};
@@ -208,6 +208,23 @@ fn a_later_decision_that_was_forgotten_here_is_passed() {
     freed.step(set(Owner::Legacy, 5), NOW);
     freed.step(told(Some(4)), NOW);
     assert_eq!(freed.stage, Stage::Legacy);
+}
+
+#[test]
+fn an_epoch_that_counts_no_moves_locks_nobody_in() {
+    for absurd in [HIGHEST_EPOCH + 1, u64::MAX] {
+        let met = Event::Released {
+            rank: rank(3),
+            discard_disk: false,
+            fenced: Some(absurd),
+        };
+        let stays = after([met]);
+        assert_eq!((stays.stage, stays.epoch), (Stage::Legacy, 0), "{absurd}");
+        let later = answered(Owner::New, 1, Reply::Later(fence(Owner::Legacy, absurd)));
+        let waits = after([wanted(3), later]);
+        assert_eq!((waits.stage, waits.epoch, waits.due(NOW)), (Stage::Fencing, 1, None));
+        assert!(waits.trouble.unwrap().contains("counts no moves"));
+    }
 }
 
 #[test]
