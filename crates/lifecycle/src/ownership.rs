@@ -303,10 +303,12 @@ impl Ownership {
             (_, Owner::Legacy) => self.enter(Stage::Legacy, now),
             // He was here before there was anything else.
             (Stage::New, Owner::New) => self.failed(why.into(), now),
+            // By way of a stop: flags may have turned him round while he was leaving, and then his sandbox still runs.
             (_, Owner::New) => {
                 let rank = self.decided;
-                self.enter(Stage::Legacy, now);
+                self.enter(Stage::Stopping, now);
                 self.refused = Some(Refused { why: why.into(), rank });
+                return;
             }
         }
         self.retry_at = now.plus(NO_FENCE_PAUSE_MS);

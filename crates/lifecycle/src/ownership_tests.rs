@@ -176,7 +176,8 @@ fn a_fence_that_cannot_be_reached_leaves_him_where_he_is_and_is_tried_again() {
 
 #[test]
 fn without_a_fence_nobody_is_moved_and_that_is_said() {
-    let mut refused = after([wanted(3), answered(Owner::New, 1, Reply::NoFence)]);
+    let no_fence = |owner| answered(owner, 1, Reply::NoFence);
+    let mut refused = after([wanted(3), no_fence(Owner::New), Event::Gone, no_fence(Owner::Legacy)]);
     assert_eq!(
         (refused.stage, refused.gate(), refused.next_alarm()),
         (Stage::Legacy, Gate::Elsewhere, None)
@@ -186,6 +187,16 @@ fn without_a_fence_nobody_is_moved_and_that_is_said() {
     assert_eq!(refused.stage, Stage::Legacy, "not asked again at once");
     refused.step(wanted(3), NOW.plus(60_000));
     assert_eq!(refused.stage, Stage::Fencing);
+}
+
+#[test]
+fn whoever_was_turned_round_while_he_left_is_stopped_before_legacy_serves_him() {
+    let turned = [wanted(3), set(Owner::New, 1), Event::Ran, released(4, true), wanted(5)];
+    let mut lost = after(turned);
+    assert_eq!(lost.stage, Stage::Fencing);
+    lost.step(answered(Owner::New, lost.epoch, Reply::NoFence), NOW);
+    // Its fence is gone, and his sandbox may still run.
+    assert_eq!((lost.gate(), lost.due(NOW)), (Gate::Wait, Some(Work::StopSandbox)));
 }
 
 #[test]

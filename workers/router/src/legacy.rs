@@ -6,13 +6,14 @@ use crate::dispatch::{Answered, Call, problem, refuse};
 use crate::placement::{self, Side};
 use crate::session::Session;
 use crate::{limits, pages, tokens, trust};
+use molt_common::admin_key::AdminKey;
 use molt_common::control::SessionEnd;
 use molt_common::flag::Flag;
 use molt_common::problem::Problem;
 use molt_common::route::{Auth, Route, Target};
 use molt_common::user_token::claimed;
-use molt_common::{control, cookie};
-use molt_platform::forward::header;
+use molt_common::{access, admin_secret, control, cookie};
+use molt_platform::forward::{Outgoing, header};
 use molt_platform::{log, settings};
 use serde_json::json;
 use web_sys::Response;
@@ -92,8 +93,21 @@ pub async fn forward(call: &Call<'_>, body: &Body, session: Option<&Session>) ->
     if let Some(session) = by_cookie.filter(|_| header(call.request, "authorization").is_none()) {
         outgoing.set("authorization", &format!("Bearer {}", session.token))?;
     }
+    withhold_keys(call, &outgoing)?;
     outgoing.set(control::header::REQUEST_ID, &call.id)?;
     outgoing.to_service(call.env, "LEGACY").await
+}
+
+/// It knows no admin keys of ours, and might write one down.
+fn withhold_keys(call: &Call<'_>, outgoing: &Outgoing) -> Result<()> {
+    for name in [admin_secret::HEADER, "authorization"] {
+        let text = header(call.request, name).unwrap_or_default();
+        let text = access::bearer(&text).unwrap_or(&text);
+        if AdminKey::parse(text).is_ok() {
+            outgoing.remove(name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Says that it does not answer. Users whom the platform has are not concerned.
