@@ -22,3 +22,13 @@ export function operate(command, help) {
     program.on('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal]));
   });
 }
+
+/**
+ * Says what comes next, to somebody who has really done it.
+ * @param {number} code exit code of the program
+ * @param {string[]} lines
+ */
+export function suggest(code, lines) {
+  const only = ['--help', '-h', '--dry-run'].some((option) => process.argv.includes(option));
+  if (code === 0 && !only) for (const line of lines) console.error(line);
+}
