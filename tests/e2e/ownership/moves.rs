@@ -83,6 +83,7 @@ pub async fn a_used_disk_is_kept_until_it_may_be_lost(stack: Arc<Stack>) {
     assert_eq!(stack.sh(&user, "cat ~/mine").await, "mine\n");
     let counts = stack.get("/api/super/migration").admin().send().await.json(200)["counts"].clone();
     assert!(counts["refused"].as_u64() >= Some(1), "{counts}");
+    assert!(counts["staying"].as_u64() >= Some(1), "{counts}");
 
     cover(&stack, &[], true).await;
     answered_by(&stack, &user, "legacy").await;

@@ -26,6 +26,8 @@ pub struct Counts {
     moving: u32,
     /// Of all these, those who were to be moved and were not, or not yet.
     refused: u32,
+    /// Of those refused, those who were to go back and stay with the platform, where their data is.
+    staying: u32,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +72,8 @@ pub async fn counts(env: &Env) -> Result<Counts> {
         .d1("PLATFORM_DB")?
         .prepare(format!(
             "{PLACED} SELECT COALESCE(SUM(owner = 'legacy' AND NOT moving), 0) AS legacy, COALESCE(SUM(owner = 'new' AND NOT moving), 0) AS new, \
-             COALESCE(SUM(moving), 0) AS moving, COALESCE(SUM(refused IS NOT NULL), 0) AS refused FROM placed"
+             COALESCE(SUM(moving), 0) AS moving, COALESCE(SUM(refused IS NOT NULL), 0) AS refused, \
+             COALESCE(SUM(refused IS NOT NULL AND owner = 'new' AND NOT moving), 0) AS staying FROM placed"
         ))
         .bind_refs(&[D1Type::Integer(i32::from(legacy_is_bound(env)))])?
         .first::<Counts>(None)

@@ -17,13 +17,21 @@ pub struct Counts {
     pub moving: u64,
     /// Of all these, those who were to be moved and were not, or not yet.
     pub refused: u64,
+    /// Of those refused, those who were to go back and stay with the new workers, where their data is. An older admin worker does not say.
+    #[serde(default)]
+    pub staying: u64,
 }
 
 impl Counts {
+    /// Those who could not be moved to the new workers. Who could not go back is with them already, and no reason to stop.
+    const fn stuck(self) -> u64 {
+        self.refused.saturating_sub(self.staying)
+    }
+
     /// Share of those with the new workers, or to be moved there, who came to be stuck since then; 0 to 1.
     #[must_use]
     pub fn stuck_since(self, before: Self) -> f64 {
-        let stuck = self.refused.saturating_sub(before.refused);
+        let stuck = self.stuck().saturating_sub(before.stuck());
         if stuck == 0 {
             return 0.0;
         }
@@ -40,8 +48,15 @@ impl fmt::Display for Counts {
         write!(
             f,
             "{} users are with what ran before, {} with the new workers, {} on their way; {} could not be moved",
-            self.legacy, self.new, self.moving, self.refused
-        )
+            self.legacy,
+            self.new,
+            self.moving,
+            self.stuck()
+        )?;
+        match self.staying {
+            0 => Ok(()),
+            staying => write!(f, ", {staying} could not go back and stay where their data is"),
+        }
     }
 }
 
@@ -74,10 +89,21 @@ mod tests {
             new,
             moving: 0,
             refused,
+            staying: 0,
         };
         assert_eq!(counts(20, 3).stuck_since(counts(0, 3)), 0.0);
         assert_eq!(counts(20, 4).stuck_since(counts(0, 3)), 0.05);
         assert_eq!(counts(0, 2).stuck_since(counts(0, 0)), 1.0, "nobody arrived");
         assert_eq!(counts(20, 1).stuck_since(counts(20, 3)), 0.0);
+        let stays = Counts {
+            staying: 1,
+            ..counts(20, 4)
+        };
+        assert_eq!(stays.stuck_since(counts(20, 3)), 0.0, "he is where he was to be");
+        assert!(
+            stays
+                .to_string()
+                .ends_with("3 could not be moved, 1 could not go back and stay where their data is")
+        );
     }
 }
