@@ -75,6 +75,7 @@ fn one(run: &Run<'_>, options: &Forward, flag: Flag) -> Result<(), Ending> {
             ))
         })?;
     }
+    doubt_tokens(run, flag, &probers);
     announce(run, options, flag, &start);
     let mut way = Way {
         run,
@@ -101,6 +102,26 @@ fn one(run: &Run<'_>, options: &Forward, flag: Flag) -> Result<(), Ending> {
     run.report
         .tell("done", &text, json!({"flag": name, "percent": reached}));
     Ok(())
+}
+
+/// Says which users' tokens are refused before anything has been changed. It is no reason to stop: what ran before may ask for another credential.
+fn doubt_tokens(run: &Run<'_>, flag: Flag, probers: &Probers) {
+    let users = probers.first.iter().chain(&probers.others);
+    for user in users.filter(|_| flag == Flag::NewContainerGateway) {
+        let Ok(answer) = user.ask(&run.probing, &run.deployment.url) else {
+            continue;
+        };
+        let subject = user.subject.as_ref().map_or("", |subject| subject.as_str());
+        if answer.status == 401 {
+            let said = answer.brief();
+            let text = format!(
+                "{}: the token of {subject} is refused before anything was changed ({said}); if it is no good, or has ended, the checks will fail by it",
+                flag.name()
+            );
+            let fields = json!({"flag": flag.name(), "subject": subject, "said": said});
+            run.report.tell("token_refused", &text, fields);
+        }
+    }
 }
 
 /// Whether and from where it starts; `None` when there is nothing to do, which has been said.

@@ -40,7 +40,10 @@ impl Answer {
     pub fn brief(&self) -> String {
         let problem = self.json();
         let said = problem.get("detail").and_then(serde_json::Value::as_str);
-        let said: String = said.unwrap_or(&self.body).chars().take(160).collect();
+        let is_page = self.status < 400 && self.body.trim_start().starts_with('<');
+        // What somebody's page says is no business of a terminal's.
+        let said = said.unwrap_or(if is_page { "a page" } else { &self.body });
+        let said: String = said.chars().take(160).collect();
         let backend = if self.backend.is_empty() {
             "nobody"
         } else {
@@ -165,5 +168,11 @@ mod tests {
         let body = r#"{"status": 503, "detail": "Later."}"#.to_owned();
         let problem = Answer { body, ..answer };
         assert!(problem.brief().ends_with(": Later."));
+        let page = Answer {
+            status: 200,
+            body: "<!doctype html><p>private".to_owned(),
+            ..problem
+        };
+        assert_eq!(page.brief(), "200 from nobody: a page");
     }
 }
