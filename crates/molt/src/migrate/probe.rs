@@ -21,6 +21,8 @@ pub enum Shown {
     Right,
     /// The path that was meant says that it will be there soon.
     NotYet(String),
+    /// The router counted too many requests of this caller, before it looked at any flag: nothing is said about either path.
+    Limited(String),
     /// Anything else.
     Wrong(String),
 }
@@ -71,6 +73,9 @@ pub const fn new_backend(flag: Flag) -> &'static str {
 #[must_use]
 pub fn judge(flag: Flag, side: Side, answer: &Answer) -> Shown {
     let brief = answer.brief();
+    if is_limited(answer) {
+        return Shown::Limited(brief);
+    }
     match side {
         Side::New if answer.backend != new_backend(flag) => Shown::Wrong(brief),
         Side::New if answer.status == 503 && answer.retry_after => Shown::NotYet(brief),
@@ -81,6 +86,12 @@ pub fn judge(flag: Flag, side: Side, answer: &Answer) -> Shown {
         Side::Nothing if answer.backend == "router" && answer.status == 503 => Shown::Right,
         Side::New | Side::Legacy | Side::Nothing => Shown::Wrong(brief),
     }
+}
+
+/// Whether the router refused the request for its rate.
+#[must_use]
+pub fn is_limited(answer: &Answer) -> bool {
+    answer.status == 429 && answer.backend == "router"
 }
 
 /// Whether somebody else, on whichever side the flag has him, was served.
@@ -146,6 +157,23 @@ mod tests {
         ] {
             assert!(matches!(gateway(&wrong), Shown::Wrong(_)), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn a_rate_limit_says_nothing_about_a_path() {
+        for side in [Side::New, Side::Legacy, Side::Nothing] {
+            let limited = judge(Flag::NewContainerGateway, side, &answer(429, "router", ""));
+            assert!(matches!(limited, Shown::Limited(_)), "{side:?}: {limited:?}");
+        }
+        let by_the_new_path = judge(
+            Flag::NewContainerGateway,
+            Side::New,
+            &answer(429, "container-gateway", ""),
+        );
+        assert!(
+            matches!(by_the_new_path, Shown::Wrong(_)),
+            "that is not the router's limit"
+        );
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::interrupt::Interrupt;
 use super::probe::{Probe, Shown, Side};
 use super::report::Report;
 use super::wire::{Credential, Wire};
+use molt_common::flag::Flag;
 use serde_json::Value;
 use std::time::{Duration, Instant};
 
@@ -16,6 +17,10 @@ const PROBE: Duration = Duration::from_secs(45);
 const CALL: Duration = Duration::from_secs(10);
 /// How often something is looked at that is waited for.
 pub const AGAIN: Duration = Duration::from_millis(250);
+/// What is waited for usually happens within this.
+const SOON: Duration = Duration::from_secs(5);
+/// How often it is looked at after that.
+const SELDOM: Duration = Duration::from_millis(1_500);
 /// How often the flags API is asked that does not answer.
 const ATTEMPTS: u32 = 3;
 
@@ -106,6 +111,29 @@ impl<'a> Run<'a> {
         Ok(begun.elapsed())
     }
 
+    /// Waits until every router says that the flag is on for nobody.
+    ///
+    /// # Errors
+    /// Which does not, when `limit` has passed since `begun`.
+    pub fn switched_off(&self, flag: Flag, begun: Instant, limit: Duration) -> Result<(), String> {
+        let pointer = format!("/flags/{}/on", flag.name());
+        for url in &self.deployment.urls {
+            loop {
+                let asked = self.calling.get(&format!("{url}/api/status"), &Credential::Nobody);
+                let said = match asked {
+                    Ok(answer) if answer.json().pointer(&pointer).and_then(Value::as_str) == Some("none") => break,
+                    Ok(answer) => answer.brief(),
+                    Err(error) => error,
+                };
+                if begun.elapsed() > limit {
+                    return Err(format!("{url} has not switched it off: {said}"));
+                }
+                self.interrupt.wait_until(Instant::now() + AGAIN);
+            }
+        }
+        Ok(())
+    }
+
     /// Waits until `side` answers the probe at every router.
     ///
     /// # Errors
@@ -115,7 +143,11 @@ impl<'a> Run<'a> {
             loop {
                 match probe.shows(&self.probing, url, side) {
                     Shown::Right => break,
-                    Shown::NotYet(said) | Shown::Wrong(said) if begun.elapsed() > limit => return Err(said),
+                    Shown::NotYet(said) | Shown::Limited(said) | Shown::Wrong(said) if begun.elapsed() > limit => {
+                        return Err(said);
+                    }
+                    // Whoever waits long asks seldom, so as not to use up the rate limit of a page.
+                    _ if begun.elapsed() > SOON => self.interrupt.wait_until(Instant::now() + SELDOM),
                     _ => self.interrupt.wait_until(Instant::now() + AGAIN),
                 }
                 if self.interrupt.asked() {

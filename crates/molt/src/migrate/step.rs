@@ -4,7 +4,7 @@ use super::args::Forward;
 use super::error_rate::{Verdict, Watched};
 use super::flags_api::{ApiError, FlagsApi};
 use super::plan::{Journey, Resume};
-use super::probe::{Shown, Side, is_served};
+use super::probe::{Shown, Side, is_limited, is_served};
 use super::prober::Probers;
 use super::run::Run;
 use super::state_file::{StateError, StateFile};
@@ -168,7 +168,7 @@ impl Way<'_> {
             loop {
                 let (said, bad) = match probe.shows(&self.run.probing, url, Side::New) {
                     Shown::Right => break,
-                    Shown::NotYet(said) => (said, false),
+                    Shown::NotYet(said) | Shown::Limited(said) => (said, false),
                     Shown::Wrong(said) => (said, true),
                 };
                 wrong = if bad { wrong + 1 } else { 0 };
@@ -213,7 +213,7 @@ impl Way<'_> {
                 .nth(turn)
                 .unwrap_or(&self.run.deployment.url);
             turn += 1;
-            for good in self.ask_all(percent, url) {
+            for good in self.ask_all(percent, url).into_iter().flatten() {
                 watched.count(good);
             }
             if self.run.interrupt.asked() {
@@ -258,27 +258,30 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// One request of each who is watched, and whether it was answered as it should be.
-    fn ask_all(&self, percent: u8, url: &str) -> Vec<bool> {
+    /// One request of each who is watched, and whether it was answered as it should be. `None` when the router refused it for its rate: a
+    /// request a second is what the default limit admits, so whoever watches meets it, and it says nothing about a path.
+    fn ask_all(&self, percent: u8, url: &str) -> Vec<Option<bool>> {
         let wire = &self.run.probing;
         let first = self
             .probers
             .first
             .iter()
             .map(|probe| match probe.shows(wire, url, Side::New) {
-                Shown::Right => Ok(()),
+                Shown::Right => Ok(true),
+                Shown::Limited(_) => Ok(false),
                 Shown::NotYet(said) | Shown::Wrong(said) => Err(said),
             });
         let others = self.probers.others.iter().map(|probe| match probe.ask(wire, url) {
-            Ok(answer) if is_served(self.flag, &answer) => Ok(()),
+            Ok(answer) if is_limited(&answer) => Ok(false),
+            Ok(answer) if is_served(self.flag, &answer) => Ok(true),
             Ok(answer) => Err(answer.brief()),
             Err(error) => Err(error),
         });
-        let tell = |outcome: Result<(), String>| match outcome {
-            Ok(()) => true,
+        let tell = |outcome: Result<bool, String>| match outcome {
+            Ok(counts) => counts.then_some(true),
             Err(said) => {
                 self.tell_bad(percent, "failed", &said);
-                false
+                Some(false)
             }
         };
         first.chain(others).map(tell).collect()

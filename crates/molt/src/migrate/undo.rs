@@ -43,11 +43,15 @@ pub fn undo(way: &mut Way<'_>, why: &str, legacy: bool) -> Ending {
     let wanted = Wanted {
         legacy,
         discard_disk: way.journey.discard_disk,
+        off: false,
         begun,
         limit,
     };
     match old_path::show(way.run, way.flag, way.probers, &wanted) {
-        Ok(()) => Ending::Undone(format!("{name}: {why}. It is as it was before")),
+        Ok(_) => Ending::Undone(format!(
+            "{name}: {}. The flag is as it was before",
+            why.trim_end_matches('.')
+        )),
         Err(said) => Ending::Stuck(format!(
             "{name}: {why}. It was undone, but the old path was not seen to answer: {said}"
         )),
