@@ -26,7 +26,8 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8787";
     version,
     about,
     after_help = "The admin secret, or an admin key (molt_…) in its place, is read from the environment variable MOLT_ADMIN_SECRET.\n\n\
-                  Exit codes: 0 done, 2 not done; `exec` ends as its command does (3: it has no result), `audit verify` with 1 for a broken chain."
+                  Exit codes: 0 done, 2 not done; `exec` ends as its command does (3: it has no result), `audit verify` with 1 for a broken chain, \
+                  `migrate` with 1 when a check failed and it was undone, 2 not begun, 3 when somebody has to look, 130 interrupted."
 )]
 struct Arguments {
     /// Address of the router, e.g. https://agents.example.com

@@ -92,6 +92,24 @@ pub async fn nobody_who_is_shut_out_reaches_what_ran_before(stack: Arc<Stack>) {
     stack.forget_flags().await;
 }
 
+pub async fn no_admin_key_of_ours_reaches_what_ran_before(stack: Arc<Stack>) {
+    stack.forget_flags().await;
+    let (_, key) = stack.admin_key("for this side alone", &["fleet:read"]).await;
+    let foreign = "a secret that is no key of ours";
+    for (call, shown) in [
+        (stack.get("/api/super/users").header("x-admin-secret", &key), json!([])),
+        (stack.get("/api/super/users").bearer(&key), json!([])),
+        (
+            stack.get("/api/super/users").header("x-admin-secret", foreign),
+            json!(["x-admin-secret"]),
+        ),
+    ] {
+        let reply = call.send().await;
+        assert_eq!((reply.status, reply.backend()), (403, "legacy"), "{}", reply.text());
+        assert_eq!(reply.json(403)["shown"], shown);
+    }
+}
+
 pub async fn no_client_speaks_to_the_fence_of_what_ran_before(stack: Arc<Stack>) {
     stack.forget_flags().await;
     let user = stack.new_legacy_user();

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
             a_preflight_is_answered_for_everybody,
         }
         credentials {
-            what_ran_before_gets_the_token_and_not_our_cookies, nobody_who_is_shut_out_reaches_what_ran_before,
+            what_ran_before_gets_the_token_and_not_our_cookies, nobody_who_is_shut_out_reaches_what_ran_before, no_admin_key_of_ours_reaches_what_ran_before,
             no_client_speaks_to_the_fence_of_what_ran_before,
         }
         outage {

@@ -129,7 +129,7 @@ fn switched_off(call: &Call<'_>, flag: Flag) -> Result<Response> {
     let name = flag.name();
     let text = format!("This part of the platform is switched off by its operator ({name}).");
     if call.wants_page {
-        return pages::notice(call, 503, "Switched off", &text, &[]);
+        return pages::notice(call, 503, "Switched off", &text, &[("retry-after", "30")]);
     }
     problem(call, Problem::new(503, "switched_off", text).retry_after(30))
 }
