@@ -64,7 +64,7 @@ pub async fn a_running_sandbox_shows_all_its_fields(stack: Arc<Stack>) {
     let state = stack.state(&user).await;
     assert_shape(&state);
     let expected = json!({
-        "userId": user.id, "name": user.name, "state": "active", "lifecycle": "running", "phase": "ready", "generation": 1,
+        "userId": user.id, "name": user.name, "state": "active", "lifecycle": "running", "phase": "ready", "generation": 1, "owner": "new",
         "tier": 1, "sleepsAt": null, "lastSnapshotAt": null, "error": null,
         "image": state["image"], "observedAt": state["observedAt"], "ageMs": state["ageMs"], "timestamp": state["timestamp"],
     });
