@@ -8,9 +8,10 @@ use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 
@@ -27,6 +28,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A body that is known as a whole.
 pub fn whole(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// Has an answer end its connection. The runtime keeps connections to a container for later requests, and does not notice when one that it takes has
+/// ended with the request before (one without a body): every second such request would fail.
+fn last(mut answer: Response<Body>) -> Response<Body> {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        answer
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 /// Serves HTTP/1 with upgrades on `listener` for ever.
@@ -50,14 +62,11 @@ where
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let answer = handle(request);
-                async move { Ok::<_, Infallible>(answer.await) }
+                async move { Ok::<_, Infallible>(last(answer.await)) }
             });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_PATIENCE)
-                // The runtime keeps connections to a container for later requests, and does not notice when one that it takes has ended with the
-                // request before (one without a body): every second such request would fail. One connection each.
-                .keep_alive(false)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
             if let Err(error) = connection.await {
