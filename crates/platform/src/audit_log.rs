@@ -1,5 +1,6 @@
 //! A chain of audit entries in the SQLite storage of a Durable Object (see `molt_common::audit`), and its copy in D1.
 
+use crate::sql::integer;
 use molt_common::audit::{Chain, Change, Entry, Head, Walk};
 use molt_common::audit_call::{ChainReport, VerifyChain};
 use serde::Deserialize;
@@ -30,10 +31,6 @@ pub struct AuditLog {
 #[derive(Deserialize)]
 struct Number {
     value: u64,
-}
-
-fn integer(value: u64) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX))
 }
 
 impl AuditLog {

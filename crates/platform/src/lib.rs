@@ -20,6 +20,7 @@ pub mod outbound;
 pub mod page;
 pub mod respond;
 pub mod settings;
+pub mod sql;
 pub mod transaction;
 pub mod unwound;
 pub mod verify;

@@ -3,6 +3,7 @@
 use molt_common::limit::{Standing, Take, WindowLog};
 use molt_common::object_call::Call;
 use molt_common::time::Millis;
+use molt_platform::sql::integer;
 use molt_platform::unwound::unwound;
 use molt_platform::{call, entropy, log};
 use serde::Deserialize;
@@ -100,7 +101,7 @@ impl RateLimiter {
             sql.exec(
                 "INSERT INTO counters (key, log, ends_at) VALUES (?1, ?2, ?3)
                  ON CONFLICT (key) DO UPDATE SET log = excluded.log, ends_at = excluded.ends_at",
-                vec![key(), serde_json::to_string(&log)?.into(), integer(ends)],
+                vec![key(), serde_json::to_string(&log)?.into(), integer(ends.0)],
             )?;
         }
         Ok(standing)
@@ -108,7 +109,7 @@ impl RateLimiter {
 
     async fn purge(&self) -> Result<()> {
         let (sql, now) = (self.state.storage().sql(), entropy::now());
-        sql.exec("DELETE FROM counters WHERE ends_at <= ?", vec![integer(now)])?;
+        sql.exec("DELETE FROM counters WHERE ends_at <= ?", vec![integer(now.0)])?;
         let earliest: Vec<Earliest> = sql
             .exec("SELECT MIN(ends_at) AS ends_at FROM counters", None)?
             .to_array()?;
@@ -125,8 +126,4 @@ impl RateLimiter {
         let wait = i64::try_from(at.since(entropy::now())).unwrap_or(i64::MAX);
         self.state.storage().set_alarm(wait).await
     }
-}
-
-fn integer(at: Millis) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(at.0).unwrap_or(i64::MAX))
 }

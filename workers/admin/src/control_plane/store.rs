@@ -11,10 +11,11 @@ use molt_common::audit::{Author, Chain, Change};
 use molt_common::time::Millis;
 use molt_common::trust::TrustSnapshot;
 use molt_platform::audit_log::{self, AuditLog};
+use molt_platform::sql::integer;
 use molt_platform::{entropy, transaction};
 use serde::Deserialize;
 use serde_json::Value;
-use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
+use worker::{Error, Result, SqlStorage, State};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS control (
@@ -42,10 +43,6 @@ struct ControlRow {
     version: u64,
     published: u64,
     bootstrap_off: u64,
-}
-
-fn integer(value: u64) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX).min(9_007_199_254_740_991))
 }
 
 fn stored(error: impl std::fmt::Display) -> Error {

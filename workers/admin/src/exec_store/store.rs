@@ -6,6 +6,7 @@ use molt_common::id::{ExecId, UserId};
 use molt_common::time::Millis;
 use molt_lifecycle::exec::ExecJob;
 use molt_platform::audit_log;
+use molt_platform::sql::integer;
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
 
@@ -64,10 +65,6 @@ struct OutputRow {
 #[derive(Deserialize)]
 struct Number {
     value: Option<f64>,
-}
-
-fn integer(value: u64) -> SqlStorageValue {
-    SqlStorageValue::Integer(i64::try_from(value).unwrap_or(i64::MAX).min(9_007_199_254_740_991))
 }
 
 fn stored<T: serde::de::DeserializeOwned>(json: &str) -> Result<T> {
