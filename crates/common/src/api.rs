@@ -1,21 +1,19 @@
 //! Request and answer types of the admin API (`/api/super`).
 
+pub mod exec;
 pub mod flags;
+pub mod jobs;
 
-use crate::id::{ExecId, UserId};
+pub use exec::{
+    EXEC_TIMEOUT_DEFAULT_MS, EXEC_TIMEOUT_MAX_MS, ExecAccepted, ExecRequest, ExecStatus, JobState,
+    OUTPUT_DEFAULT_BYTES, OUTPUT_MAX_BYTES,
+};
+
+use crate::id::UserId;
 use crate::ownership::Owner;
 use crate::sandbox_call::{Lifecycle, Phase, SandboxView};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
-
-/// Default time limit of a command, milliseconds.
-pub const EXEC_TIMEOUT_DEFAULT_MS: u64 = 30_000;
-/// Longest time limit of a command, milliseconds.
-pub const EXEC_TIMEOUT_MAX_MS: u64 = 24 * 3600 * 1000;
-/// Bytes of each output stream kept when nothing is asked.
-pub const OUTPUT_DEFAULT_BYTES: u64 = 256 * 1024;
-/// Most bytes of each output stream that are kept: both fit one row of a Durable Object (2 MB).
-pub const OUTPUT_MAX_BYTES: u64 = 512 * 1024;
 
 /// The words that older clients know for a sandbox's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,151 +114,4 @@ impl SandboxState {
             timestamp: now.iso(),
         }
     }
-}
-
-/// Body of `POST /api/super/users/{id}/exec`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ExecRequest {
-    /// A command line for `/bin/sh -c`. Exactly one of `command` and `argv`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<String>,
-    /// A program and its arguments.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub argv: Option<Vec<String>>,
-    /// Working directory, absolute; the home directory when absent. `workingDir` is the older name.
-    #[serde(default, alias = "workingDir", skip_serializing_if = "Option::is_none")]
-    pub cwd: Option<String>,
-    /// Environment variables to add.
-    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
-    pub env: std::collections::BTreeMap<String, String>,
-    /// Text for standard input.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stdin: Option<String>,
-    /// Milliseconds from the start of the process; default 30,000, at most 24 h. `timeout` is the older name.
-    #[serde(default, alias = "timeout", skip_serializing_if = "Option::is_none")]
-    pub timeout_ms: Option<u64>,
-    /// Bytes kept of each output stream; default 262,144, at most 524,288.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_output_bytes: Option<u64>,
-    /// Accepted and ignored: every exec is asynchronous.
-    #[serde(default, rename = "async", skip_serializing_if = "Option::is_none")]
-    pub asynchronous: Option<bool>,
-}
-
-/// Where an exec stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub enum JobState {
-    /// Accepted.
-    Queued,
-    /// Waits for the sandbox to come up.
-    Waking,
-    /// Handed to the sandbox.
-    Starting,
-    /// Its process runs.
-    Running,
-    /// Exit code 0 was observed.
-    Succeeded,
-    /// Another end was observed.
-    Failed,
-    /// Stopped at its time limit.
-    TimedOut,
-    /// Stopped on request.
-    Cancelled,
-    /// Its sandbox went away: the outcome is not known.
-    Lost,
-    /// Never started.
-    Rejected,
-}
-
-impl JobState {
-    /// Whether nothing will change any more.
-    #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        !matches!(self, Self::Queued | Self::Waking | Self::Starting | Self::Running)
-    }
-
-    /// The word that older clients know.
-    #[must_use]
-    pub const fn status(self) -> &'static str {
-        match self {
-            Self::Queued | Self::Waking | Self::Starting | Self::Running => "running",
-            Self::Succeeded | Self::Failed => "completed",
-            Self::TimedOut | Self::Cancelled | Self::Lost | Self::Rejected => "error",
-        }
-    }
-}
-
-/// Answer to `POST …/exec` (202).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ExecAccepted {
-    /// Owner of the sandbox.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-    pub user_id: UserId,
-    /// The command, as given.
-    pub command: String,
-    /// Id to ask for the result with.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub exec_id: ExecId,
-    /// Where it stands.
-    pub state: JobState,
-    /// The old word for it.
-    pub status: String,
-    /// Always true.
-    #[serde(rename = "async")]
-    pub asynchronous: bool,
-    /// ISO-8601.
-    pub timestamp: String,
-    /// Path of the status route.
-    pub poll_url: String,
-}
-
-/// Answer to `GET …/exec/{execId}/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ExecStatus {
-    /// Id of the exec.
-    #[cfg_attr(feature = "openapi", schema(value_type = String))]
-    pub exec_id: ExecId,
-    /// Always true; an unknown id is a 404.
-    pub found: bool,
-    /// Owner of the sandbox.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, format = "uuid"))]
-    pub user_id: UserId,
-    /// The command, as given.
-    pub command: String,
-    /// Where it stands.
-    pub state: JobState,
-    /// The old word for it: `running`, `completed` or `error`.
-    pub status: String,
-    /// Null unless observed.
-    pub exit_code: Option<i32>,
-    /// Number of the signal that ended it; null unless observed.
-    pub signal: Option<i32>,
-    /// Kept standard output.
-    pub stdout: String,
-    /// Kept standard error.
-    pub stderr: String,
-    /// Bytes written, kept or not.
-    pub stdout_bytes: u64,
-    /// Bytes written, kept or not.
-    pub stderr_bytes: u64,
-    /// Whether anything was left out.
-    pub truncated: bool,
-    /// ISO-8601 time of submission.
-    pub created_at: String,
-    /// ISO-8601 time at which the process began; null before.
-    pub started_at: Option<String>,
-    /// ISO-8601; null before the end.
-    pub completed_at: Option<String>,
-    /// Number of the sandbox's start it ran in; null before.
-    pub generation: Option<u64>,
-    /// Why it ended other than by itself.
-    pub error: Option<String>,
 }

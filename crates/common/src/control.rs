@@ -3,6 +3,7 @@
 //! Two TCP ports inside the sandbox: [`PROXY_PORT`] carries the user's HTTP and WebSocket traffic for the agent, [`CONTROL_PORT`]
 //! carries this JSON API and asks for `Authorization: Bearer <MOLT_CONTROL_TOKEN>` on every request but `GET /healthz`.
 
+use crate::output::{OutputCursor, OutputPiece};
 use serde::{Deserialize, Serialize};
 
 /// Port of the reverse proxy in front of the agent.
@@ -124,10 +125,79 @@ pub struct ExecStart {
     /// Text for standard input; closed at once when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stdin: Option<String>,
-    /// Milliseconds from the start of the process until it is stopped (TERM, 5 s, KILL to the whole group).
+    /// Milliseconds from the start of the process until it is stopped: TERM, `kill_grace_ms`, KILL to everything that descends from it.
     pub timeout_ms: u64,
+    /// Milliseconds between TERM and KILL.
+    #[serde(default = "kill_grace")]
+    pub kill_grace_ms: u64,
     /// Bytes kept of each stream: the first half and the last half of it.
     pub max_output_bytes: u64,
+    /// User id, from 1; the agent's user when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uid: Option<u32>,
+    /// Limits of the command's processes.
+    #[serde(default, skip_serializing_if = "ExecLimits::is_none")]
+    pub limits: ExecLimits,
+}
+
+const fn kill_grace() -> u64 {
+    5_000
+}
+
+/// Limits of a command's processes, each of which the kernel enforces; absent ones are those of the sandbox (`setrlimit(2)`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ExecLimits {
+    /// Address space of each process, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    /// Processor time of each process, seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_seconds: Option<u64>,
+    /// Size of each file written, bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file_bytes: Option<u64>,
+    /// Open files of each process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u64>,
+    /// Processes and threads of the user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processes: Option<u64>,
+}
+
+impl ExecLimits {
+    /// Whether nothing is limited.
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What `GET /v1/exec/{id}/output` waits for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// Output after the cursor, or the end.
+    #[default]
+    Output,
+    /// The end; output is told then, or when the wait is over.
+    End,
+}
+
+/// `GET /v1/exec/{id}/output?after=<cursor>&waitMs=&waitFor=output|end&limitBytes=` (200; 404 when unknown): how a command stands, and
+/// what it has written after the cursor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExecPage {
+    /// How it stands. Its counts are of the same moment as the pieces.
+    pub report: ExecReport,
+    /// What is kept and follows the cursor, of each stream in order, at most `limitBytes` altogether.
+    pub pieces: Vec<OutputPiece>,
+    /// Position after the pieces; where nothing that is kept follows, the whole length of the stream.
+    pub cursor: OutputCursor,
+    /// Whether more is there already.
+    pub more: bool,
 }
 
 /// Why sessions end before their sockets do.

@@ -1,7 +1,8 @@
 //! What an admin may ask to have run: limits and forms of [`ExecRequest`], each refusal naming its field.
 
+use crate::api::exec::{KILL_GRACE_DEFAULT_MS, KILL_GRACE_MAX_MS};
 use crate::api::{EXEC_TIMEOUT_DEFAULT_MS, EXEC_TIMEOUT_MAX_MS, ExecRequest, OUTPUT_DEFAULT_BYTES, OUTPUT_MAX_BYTES};
-use crate::control::ExecStart;
+use crate::control::{ExecLimits, ExecStart};
 use crate::id::ExecId;
 use crate::problem::Problem;
 use sha2::{Digest, Sha256};
@@ -10,6 +11,8 @@ const LONGEST_COMMAND: usize = 128 * 1024;
 const LONGEST_STDIN: usize = 512 * 1024;
 const MOST_ARGUMENTS: usize = 4096;
 const MOST_VARIABLES: usize = 256;
+/// With less not even a shell starts.
+const LEAST_MEMORY: u64 = 16 * 1024 * 1024;
 
 impl ExecRequest {
     /// The command for the supervisor.
@@ -70,6 +73,14 @@ impl ExecRequest {
                 EXEC_TIMEOUT_DEFAULT_MS,
                 EXEC_TIMEOUT_MAX_MS,
             )?,
+            kill_grace_ms: within(
+                "killGraceMs",
+                self.kill_grace_ms,
+                KILL_GRACE_DEFAULT_MS,
+                KILL_GRACE_MAX_MS,
+            )?,
+            uid: self.uid()?,
+            limits: self.limits()?,
             max_output_bytes: within(
                 "maxOutputBytes",
                 self.max_output_bytes,
@@ -77,6 +88,35 @@ impl ExecRequest {
                 OUTPUT_MAX_BYTES,
             )?,
         })
+    }
+
+    fn uid(&self) -> Result<Option<u32>, Problem> {
+        match self.uid {
+            Some(0) => Err(Problem::invalid("uid", "must not be 0: root is the supervisor's alone")),
+            // -1 means "unchanged" to the kernel.
+            Some(u32::MAX) => Err(Problem::invalid("uid", "is none")),
+            uid => Ok(uid),
+        }
+    }
+
+    fn limits(&self) -> Result<ExecLimits, Problem> {
+        let limits = self.limits;
+        for (field, value, least) in [
+            ("limits.memoryBytes", limits.memory_bytes, LEAST_MEMORY),
+            ("limits.cpuSeconds", limits.cpu_seconds, 1),
+            ("limits.fileBytes", limits.file_bytes, 0),
+            ("limits.openFiles", limits.open_files, 8),
+            ("limits.processes", limits.processes, 1),
+        ] {
+            // JSON numbers of scripts are exact up to here.
+            if value.is_some_and(|value| !(least..=1 << 53).contains(&value)) {
+                return Err(Problem::invalid(
+                    field,
+                    format!("must be from {least} to {}", 1_u64 << 53),
+                ));
+            }
+        }
+        Ok(limits)
     }
 
     fn check_env(&self) -> Result<(), Problem> {
@@ -166,7 +206,17 @@ mod tests {
             (r#"{"command":"a","cwd":"relative"}"#, "cwd"),
             (r#"{"command":"a","timeoutMs":0}"#, "timeoutMs"),
             (r#"{"command":"a","timeoutMs":86400001}"#, "timeoutMs"),
-            (r#"{"command":"a","maxOutputBytes":1000000}"#, "maxOutputBytes"),
+            (r#"{"command":"a","maxOutputBytes":4194305}"#, "maxOutputBytes"),
+            (r#"{"command":"a","killGraceMs":0}"#, "killGraceMs"),
+            (r#"{"command":"a","killGraceMs":60001}"#, "killGraceMs"),
+            (r#"{"command":"a","uid":0}"#, "uid"),
+            (r#"{"command":"a","uid":4294967295}"#, "uid"),
+            (r#"{"command":"a","limits":{"memoryBytes":1}}"#, "limits.memoryBytes"),
+            (r#"{"command":"a","limits":{"cpuSeconds":0}}"#, "limits.cpuSeconds"),
+            (
+                r#"{"command":"a","limits":{"processes":9007199254740993}}"#,
+                "limits.processes",
+            ),
             (r#"{"command":"a","env":{"1A":"x"}}"#, "env"),
             (r#"{"command":"a","env":{"MOLT_X":"x"}}"#, "env"),
             (r#"{"command":"a","env":{"A=B":"x"}}"#, "env"),

@@ -1,8 +1,9 @@
 //! Calls to a `Sandbox` Durable Object from other workers. User traffic arrives under another host name that the gateway sets itself.
 
-use crate::control::{ExecReport, ExecStart, SessionEnd};
+use crate::control::{ExecReport, ExecStart, SessionEnd, WaitFor};
 use crate::id::UserId;
 use crate::object_call::Call;
+use crate::output::{OutputCursor, OutputPiece};
 use crate::ownership::{Placement, Release};
 use crate::time::Millis;
 use crate::trust::SessionRef;
@@ -192,6 +193,48 @@ pub struct ReadExec {
 impl Call for ReadExec {
     const PATH: &'static str = "/exec/read";
     type Answer = ExecAnswer;
+}
+
+/// How does a command of this generation stand, and what has it written after a cursor?
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FollowExec {
+    /// The generation that the job is bound to.
+    pub generation: u64,
+    /// Id of the command.
+    pub exec_id: String,
+    /// What is already known of its output.
+    pub after: OutputCursor,
+    /// Milliseconds to wait, at most 8,000.
+    pub wait_ms: u64,
+    /// For what.
+    pub wait_for: WaitFor,
+    /// Most bytes of output in the answer.
+    pub limit_bytes: u64,
+}
+
+impl Call for FollowExec {
+    const PATH: &'static str = "/exec/follow";
+    type Answer = Followed;
+}
+
+/// Answer to [`FollowExec`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Followed {
+    /// How it stands.
+    pub answer: ExecAnswer,
+    /// What it has written after the cursor; with [`ExecAnswer::Report`] only.
+    pub output: Option<FollowedOutput>,
+}
+
+/// The output of [`ExecPage`](crate::control::ExecPage).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FollowedOutput {
+    /// See there.
+    pub pieces: Vec<OutputPiece>,
+    /// See there.
+    pub cursor: OutputCursor,
+    /// See there.
+    pub more: bool,
 }
 
 /// Stop a command of this generation.
