@@ -272,6 +272,11 @@ pub enum ExecAnswer {
         /// Why.
         error: String,
     },
+    /// The supervisor did certainly not start the command just now (too many run, or it stops): ask again.
+    NotNow {
+        /// Why.
+        error: String,
+    },
     /// The supervisor did not answer this time.
     Unreachable {
         /// Why.

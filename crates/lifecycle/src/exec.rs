@@ -145,7 +145,7 @@ impl ExecJob {
             }
             ExecAnswer::Refused { error } => self.end(JobState::Rejected, Some(error.clone()), now),
             // Asked again; only the end of the generation decides that it is lost.
-            ExecAnswer::Unknown | ExecAnswer::Unreachable { .. } => {}
+            ExecAnswer::Unknown | ExecAnswer::NotNow { .. } | ExecAnswer::Unreachable { .. } => {}
         }
     }
 

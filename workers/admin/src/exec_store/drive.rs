@@ -117,7 +117,10 @@ async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
         }
         Ok(Answer::Exec(answer)) => {
             active.job.answered(&answer, now);
-            let settled = !matches!(answer, ExecAnswer::Unreachable { .. } | ExecAnswer::Unknown);
+            let settled = !matches!(
+                answer,
+                ExecAnswer::Unreachable { .. } | ExecAnswer::NotNow { .. } | ExecAnswer::Unknown
+            );
             if let ExecAnswer::Report { report: kept } = answer {
                 report = Some(kept);
             }

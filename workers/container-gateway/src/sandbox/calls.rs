@@ -144,6 +144,7 @@ async fn ask(
         Ok(ExecReply::Report(report)) => ExecAnswer::Report { report },
         Ok(ExecReply::Unknown) => ExecAnswer::Unknown,
         Ok(ExecReply::Refused(error)) => ExecAnswer::Refused { error },
+        Ok(ExecReply::NotNow(error)) => ExecAnswer::NotNow { error },
         Err(error) => {
             // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
             object.state.storage().set_alarm(0_i64).await?;

@@ -13,6 +13,7 @@ pub enum ExecReply {
     Report(Box<ExecReport>),
     Unknown,
     Refused(String),
+    NotNow(String),
 }
 
 /// A connection to the supervisor of the current start.
@@ -87,11 +88,18 @@ fn reply((status, text): (u16, String)) -> Result<ExecReply> {
     match status {
         200..=299 => Ok(ExecReply::Report(Box::new(parse(&text)?))),
         404 => Ok(ExecReply::Unknown),
-        400 | 409 | 413 | 422 => Ok(ExecReply::Refused(
-            parse::<ControlError>(&text).map_or(text, |error| error.error),
-        )),
-        other => Err(Error::RustError(format!("the supervisor answered {other}"))),
+        400 | 409 | 413 | 422 => Ok(ExecReply::Refused(why(text))),
+        // Only in the supervisor's own words: a 503 of anything between says nothing about whether it started.
+        other => match parse::<ControlError>(&text) {
+            Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping") => Ok(ExecReply::NotNow(refusal.error)),
+            _ => Err(Error::RustError(format!("the supervisor answered {other}"))),
+        },
     }
+}
+
+/// What the supervisor says for people.
+fn why(text: String) -> String {
+    parse::<ControlError>(&text).map_or(text, |error| error.error)
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T> {
