@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
-use molt_common::control::{EndSessions, ExecReport, ExecStart, SessionsEnded, SupervisorStatus};
+use molt_common::control::{EndSessions, ExecStart, SessionsEnded, SupervisorStatus};
 use molt_common::trust::SessionRef;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::sync::watch;
@@ -37,6 +38,7 @@ enum Route<'a> {
     Status,
     Commands,
     Command(&'a str),
+    Output(&'a str),
     EndSessions,
 }
 
@@ -48,8 +50,12 @@ impl<'a> Route<'a> {
             "/v1/exec" => Some(Self::Commands),
             "/v1/sessions/end" => Some(Self::EndSessions),
             _ => match path.strip_prefix("/v1/exec/") {
-                Some(id) if !id.is_empty() && !id.contains('/') => Some(Self::Command(id)),
-                _ => None,
+                Some(rest) => match rest.split_once('/') {
+                    None if !rest.is_empty() => Some(Self::Command(rest)),
+                    Some((id, "output")) if !id.is_empty() => Some(Self::Output(id)),
+                    _ => None,
+                },
+                None => None,
             },
         }
     }
@@ -104,12 +110,16 @@ impl Control {
                 let wait = query::wait(parts.uri.query()).map_err(Refusal::Invalid)?;
                 known(StatusCode::OK, self.executor.get(id, wait).await?)
             }
+            (Some(Route::Output(id)), Method::GET) => {
+                let query = query::output(parts.uri.query()).map_err(Refusal::Invalid)?;
+                known(StatusCode::OK, self.executor.output(id, query).await?)
+            }
             (Some(Route::Command(id)), Method::DELETE) => known(
                 StatusCode::ACCEPTED,
                 self.executor.cancel(id, "cancelled on request").await?,
             ),
             (Some(Route::Health), _) => Err(Refusal::MethodNotAllowed("GET, HEAD")),
-            (Some(Route::Status), _) => Err(Refusal::MethodNotAllowed("GET")),
+            (Some(Route::Status | Route::Output(_)), _) => Err(Refusal::MethodNotAllowed("GET")),
             (Some(Route::Commands | Route::EndSessions), _) => Err(Refusal::MethodNotAllowed("POST")),
             (Some(Route::Command(_)), _) => Err(Refusal::MethodNotAllowed("GET, DELETE")),
         }
@@ -152,7 +162,7 @@ async fn document<T: DeserializeOwned>(incoming: Incoming) -> Result<T, Refusal>
     serde_json::from_slice(&bytes).map_err(|error| Refusal::Invalid(format!("body: {error}")))
 }
 
-fn known(status: StatusCode, report: Option<ExecReport>) -> Result<Response<Body>, Refusal> {
+fn known(status: StatusCode, report: Option<impl Serialize>) -> Result<Response<Body>, Refusal> {
     report
         .map(|report| respond::json(status, &report))
         .ok_or(Refusal::NotFound)
@@ -168,11 +178,14 @@ mod tests {
         assert_eq!(Route::of("/v1/exec"), Some(Route::Commands));
         assert_eq!(Route::of("/v1/sessions/end"), Some(Route::EndSessions));
         assert_eq!(Route::of("/v1/exec/a-1"), Some(Route::Command("a-1")));
+        assert_eq!(Route::of("/v1/exec/a-1/output"), Some(Route::Output("a-1")));
         for path in [
             "/",
             "/v1",
             "/v1/exec/",
             "/v1/exec/a/b",
+            "/v1/exec//output",
+            "/v1/exec/a/output/",
             "/v1/exec/../status",
             "/v1/status/",
             "//v1/status",

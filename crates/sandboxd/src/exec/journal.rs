@@ -1,15 +1,17 @@
-//! What is known about commands on disk: `exec/<id>/request.json` before the start, `exec/<id>/result.json` after the end.
+//! What is known about commands on disk: `exec/<id>/request.json` before the start, after the end what [`Recorded`] says.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use molt_common::control::{ExecReport, ExecStart, ExecState};
+use molt_common::control::{ExecPage, ExecReport, ExecStart, ExecState};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::shim::{record, running_report};
+use crate::shim::page::OutputQuery;
+use crate::shim::recorded::Recorded;
+use crate::shim::{Extent, record, running_report};
 
 /// What has to be known of a request to recognise it. Its text stays out: environment and standard input may hold secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,9 +61,9 @@ impl Journal {
         record(&folder.join("request.json"), entry)
     }
 
-    /// Where the final report of a command is.
-    pub fn result_path(&self, exec_id: &str) -> PathBuf {
-        self.exec.join(exec_id).join("result.json")
+    /// Where everything about a command is.
+    pub fn folder(&self, exec_id: &str) -> PathBuf {
+        self.exec.join(exec_id)
     }
 
     /// Socket of its shim. Socket paths are limited to 107 bytes, so the name is short whatever the id.
@@ -73,12 +75,25 @@ impl Journal {
 
     /// The final report, when there is one.
     pub fn result(&self, exec_id: &str) -> io::Result<Option<ExecReport>> {
-        read(&self.result_path(exec_id))
+        Ok(Recorded::read(&self.folder(exec_id))?.map(|recorded| recorded.report))
+    }
+
+    /// A page of what a command has left, when it has ended.
+    pub fn page(&self, exec_id: &str, query: &OutputQuery) -> io::Result<Option<ExecPage>> {
+        let folder = self.folder(exec_id);
+        Recorded::read(&folder)?
+            .map(|recorded| recorded.page(&folder, query))
+            .transpose()
     }
 
     /// Writes the final report of a command that has no shim to do it.
     pub fn finish(&self, report: &ExecReport) -> io::Result<()> {
-        record(&self.result_path(&report.exec_id), report)
+        Recorded {
+            report: report.clone(),
+            stdout: Extent::default(),
+            stderr: Extent::default(),
+        }
+        .write_report(&self.folder(&report.exec_id))
     }
 
     /// Everything that was begun and not forgotten.

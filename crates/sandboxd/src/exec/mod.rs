@@ -3,6 +3,7 @@
 mod journal;
 mod retention;
 mod table;
+mod text;
 mod validate;
 
 pub use table::{Executor, StartRefusal};

@@ -5,22 +5,27 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use molt_common::control::{ExecReport, ExecStart, ExecState};
+use molt_common::control::{ExecPage, ExecReport, ExecStart, ExecState, WaitFor};
+use molt_common::output::OutputCursor;
 use tokio::sync::watch;
 
 use super::journal::{self, Entry, Journal};
-use super::{retention, validate};
+use super::{retention, text, validate};
 use crate::clock::now_ms;
 use crate::process::confine::Confinement;
 use crate::process::environment;
 use crate::settings::Layout;
 use crate::shim::client::{Shim, ShimKind};
+use crate::shim::page::OutputQuery;
 use crate::shim::{CommandSpec, Launch};
 
 /// Commands that may run at the same time; each costs a shim of a few megabytes.
 const MAX_RUNNING: usize = 128;
 /// Commands go first when memory is short: before the agent, long before the supervisor.
 const OOM_SCORE_ADJ: u16 = 800;
+
+/// How long it may take, after a shim has ended, until its command's outcome is known here.
+const SETTLING: Duration = Duration::from_secs(5);
 
 const UNOBSERVED: &str = "its outcome was not observed: the process that watched it was killed";
 
@@ -170,7 +175,7 @@ impl Executor {
         let cwd = request.cwd.map_or_else(|| self.layout.home.clone(), Into::into);
         let confinement = Confinement::of_agent_user(&self.layout, cwd, OOM_SCORE_ADJ);
         CommandSpec {
-            result_path: self.journal.result_path(&request.exec_id),
+            folder: self.journal.folder(&request.exec_id),
             exec_id: request.exec_id,
             launch: Launch {
                 program,
@@ -281,17 +286,36 @@ impl Executor {
     }
 
     async fn report(&self, exec_id: &str) -> io::Result<Option<ExecReport>> {
+        let everything = OutputQuery {
+            after: OutputCursor::default(),
+            wait_ms: 0,
+            wait_for: WaitFor::Output,
+            limit_bytes: 2 * validate::MAX_OUTPUT_BYTES,
+        };
+        Ok(self.output(exec_id, everything).await?.map(text::with_text))
+    }
+
+    /// What a command has written after a cursor, and how it stands, after waiting for what the query asks for. `None` for an unknown id.
+    ///
+    /// # Errors
+    /// When neither its shim nor the journal could tell in time. It says nothing about the command.
+    pub async fn output(&self, exec_id: &str, query: OutputQuery) -> io::Result<Option<ExecPage>> {
         let Some(progress) = self.progress(exec_id).await else {
             return Ok(None);
         };
         if progress == Progress::Running {
-            if let Ok(report) = Shim::at(self.journal.socket(exec_id)).report().await {
-                return Ok(Some(report));
+            match Shim::at(self.journal.socket(exec_id)).output(query).await {
+                Ok(page) => return Ok(Some(page)),
+                Err(error) => tracing::debug!(exec_id, %error, "the shim does not answer"),
             }
-            // The shim ended just now; whoever follows it is about to know the outcome.
-            self.until_done(exec_id, Duration::from_secs(5)).await;
+            // Perhaps it ended just now; whoever follows it is about to know the outcome.
+            self.until_done(exec_id, SETTLING).await;
         }
-        self.journal.result(exec_id)
+        let page = self.journal.page(exec_id, &query)?;
+        if page.is_none() && self.table().commands.contains_key(exec_id) {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "its shim does not answer"));
+        }
+        Ok(page)
     }
 
     /// How far a command is, once it is past its launch.

@@ -7,11 +7,13 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use molt_common::control::ExecPage;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
+use super::page::{self, OutputQuery};
 use super::wire::Request;
 
 /// How long a shim may take to answer anything but `wait`. Longer than any load of the machine excuses; then it counts as gone.
@@ -68,6 +70,13 @@ impl Shim {
         self.ask(&Request::<()>::Report).await
     }
 
+    /// A page of output, after waiting for what the query asks for.
+    pub async fn output(&self, query: OutputQuery) -> io::Result<ExecPage> {
+        let patience = ANSWER_PATIENCE + Duration::from_millis(query.wait_ms);
+        let answer = tokio::time::timeout(patience, self.transfer(&Request::<()>::Output { query })).await??;
+        page::decode(&answer)
+    }
+
     /// Orders the stop.
     pub async fn stop<R: DeserializeOwned>(&self, reason: &str) -> io::Result<R> {
         self.ask(&Request::<()>::Stop {
@@ -91,6 +100,10 @@ impl Shim {
     }
 
     async fn exchange<S: Serialize, R: DeserializeOwned>(&self, request: &Request<S>) -> io::Result<R> {
+        Ok(serde_json::from_slice(&self.transfer(request).await?)?)
+    }
+
+    async fn transfer<S: Serialize>(&self, request: &Request<S>) -> io::Result<Vec<u8>> {
         let mut stream = UnixStream::connect(&self.socket).await?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -100,6 +113,6 @@ impl Shim {
         if answer.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        Ok(serde_json::from_slice(&answer)?)
+        Ok(answer)
     }
 }

@@ -1,11 +1,13 @@
 //! `sandboxd run-command`: one command, from its start to its last process.
 
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use molt_common::control::{ExecReport, ExecState};
+use molt_common::control::{ExecReport, ExecState, WaitFor};
+use molt_common::output::StreamName;
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
@@ -17,7 +19,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::child::{self, Child};
+use super::extent::PagePlan;
 use super::output::KeptOutput;
+use super::page::{self, OutputQuery};
+use super::recorded::Recorded;
 use super::server::{self, Subject};
 use super::wire::{CommandSpec, running_report};
 use crate::clock::now_ms;
@@ -46,6 +51,8 @@ enum Ending {
 /// The command as its report shows it.
 struct Command {
     state: Mutex<State>,
+    /// Told of every change of the state; whoever waits for one subscribes.
+    changes: watch::Sender<()>,
 }
 
 struct State {
@@ -64,12 +71,22 @@ impl Command {
                 stdout: kept(),
                 stderr: kept(),
             }),
+            changes: watch::Sender::new(()),
         }
     }
 
     /// A panic elsewhere leaves output that is still true, so a poisoned lock is as good as any.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn took(&self, stream: StreamName, bytes: &[u8]) {
+        let state = &mut *self.state();
+        match stream {
+            StreamName::Stdout => state.stdout.push(bytes),
+            StreamName::Stderr => state.stderr.push(bytes),
+        }
+        self.changes.send_replace(());
     }
 
     fn finish(&self, outcome: Outcome) {
@@ -79,6 +96,35 @@ impl Command {
         report.signal = outcome.exit.and_then(|exit| exit.signal);
         report.completed_at = Some(outcome.at);
         report.error = outcome.error;
+        self.changes.send_replace(());
+    }
+
+    /// Whether there is what `query` waits for.
+    fn has(&self, query: &OutputQuery) -> bool {
+        let state = self.state();
+        let more = || {
+            state.stdout.extent().kept_after(query.after.stdout) + state.stderr.extent().kept_after(query.after.stderr)
+                > 0
+        };
+        state.report.state != ExecState::Running || (query.wait_for == WaitFor::Output && more())
+    }
+
+    fn record(&self, folder: &Path) -> io::Result<()> {
+        let state = self.state();
+        Recorded::write(folder, &state.told(), &state.stdout, &state.stderr)
+    }
+}
+
+impl State {
+    /// The report with its counts.
+    fn told(&self) -> ExecReport {
+        let (stdout, stderr) = (self.stdout.extent(), self.stderr.extent());
+        ExecReport {
+            stdout_bytes: stdout.total,
+            stderr_bytes: stderr.total,
+            truncated: stdout.truncated() || stderr.truncated(),
+            ..self.report.clone()
+        }
     }
 }
 
@@ -86,14 +132,24 @@ impl Subject for Command {
     type Report = ExecReport;
 
     fn report(&self) -> ExecReport {
+        self.state().told()
+    }
+
+    async fn output(&self, query: OutputQuery) -> Option<Vec<u8>> {
+        let mut changes = self.changes.subscribe();
+        let there = async { while !self.has(&query) && changes.changed().await.is_ok() {} };
+        let _ = timeout(Duration::from_millis(query.wait_ms), there).await;
         let state = self.state();
-        let mut report = state.report.clone();
-        report.stdout = state.stdout.text();
-        report.stderr = state.stderr.text();
-        report.stdout_bytes = state.stdout.total();
-        report.stderr_bytes = state.stderr.total();
-        report.truncated = state.stdout.truncated() || state.stderr.truncated();
-        report
+        let plan = PagePlan::new(
+            &state.stdout.extent(),
+            &state.stderr.extent(),
+            query.after,
+            query.limit_bytes,
+        );
+        Some(page::encode(state.told(), plan, |stream, range, bytes| match stream {
+            StreamName::Stdout => state.stdout.copy(range, bytes),
+            StreamName::Stderr => state.stderr.copy(range, bytes),
+        }))
     }
 }
 
@@ -136,9 +192,8 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
                 error: Some(error.to_string()),
                 at: now_ms(),
             });
-            let report = command.report();
-            child::record(&spec.result_path, &report)?;
-            order.answer(&report).await;
+            command.record(&spec.folder)?;
+            order.answer(&command.report()).await;
             return Ok(());
         }
     };
@@ -159,8 +214,8 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
     feed(stdin, spec.stdin.clone());
     let mut output = JoinSet::new();
     let (taker, other) = (Arc::clone(&command), Arc::clone(&command));
-    output.spawn(child::pump(stdout, move |bytes| taker.state().stdout.push(bytes)));
-    output.spawn(child::pump(stderr, move |bytes| other.state().stderr.push(bytes)));
+    output.spawn(child::pump(stdout, move |bytes| taker.took(StreamName::Stdout, bytes)));
+    output.spawn(child::pump(stderr, move |bytes| other.took(StreamName::Stderr, bytes)));
 
     let time_up = Instant::now() + Duration::from_millis(spec.timeout_ms);
     let mut ending: Option<Ending> = None;
@@ -194,7 +249,7 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
     output.abort_all();
 
     command.finish(outcome_of(Some(exit), ending, spec.timeout_ms, at));
-    child::record(&spec.result_path, &command.report())?;
+    command.record(&spec.folder)?;
     let _ = done_sender.send(true);
     let _ = answering.await;
     Ok(())

@@ -8,10 +8,14 @@ pub mod agent;
 mod child;
 pub mod client;
 pub mod command;
+mod extent;
 pub mod line_log;
 pub mod output;
+pub mod page;
+pub mod recorded;
 mod server;
 mod wire;
 
 pub use child::record;
+pub use extent::Extent;
 pub use wire::{AgentReport, AgentSpec, CommandSpec, Launch, running_report};

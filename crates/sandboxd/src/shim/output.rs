@@ -1,6 +1,9 @@
 //! The part of a command's output that is kept: its first and its last bytes.
 
 use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::extent::Extent;
 
 /// One stream. Memory is bounded by the limit, whatever the command writes.
 #[derive(Debug)]
@@ -41,59 +44,52 @@ impl KeptOutput {
         self.tail.extend(rest);
     }
 
-    /// Bytes written, kept or not.
-    pub const fn total(&self) -> u64 {
-        self.total
-    }
-
-    /// Whether anything was left out.
-    pub fn truncated(&self) -> bool {
-        self.total > (self.head.len() + self.tail.len()) as u64
-    }
-
-    /// The kept bytes as text; invalid UTF-8 is replaced. Characters that the gap cut in two are left out, so the text never grows beyond
-    /// the limit by their replacement.
-    pub fn text(&self) -> String {
-        let tail: Vec<u8> = self.tail.iter().copied().collect();
-        if !self.truncated() {
-            let mut all = self.head.clone();
-            all.extend_from_slice(&tail);
-            return String::from_utf8_lossy(&all).into_owned();
+    /// What is kept.
+    pub fn extent(&self) -> Extent {
+        Extent {
+            head: self.head.len() as u64,
+            tail: self.tail.len() as u64,
+            total: self.total,
         }
-        let mut text = String::from_utf8_lossy(without_cut_end(&self.head)).into_owned();
-        text.push_str(&String::from_utf8_lossy(without_cut_start(&tail)));
-        text
+    }
+
+    /// Everything kept in order, as a file holds it: the head and the two halves of the ring that is the tail.
+    pub fn parts(&self) -> [&[u8]; 3] {
+        let (first, second) = self.tail.as_slices();
+        [&self.head, first, second]
+    }
+
+    /// Appends the kept bytes of `range` (offsets in the stream) to `bytes`.
+    pub fn copy(&self, range: &Range<u64>, bytes: &mut Vec<u8>) {
+        let extent = self.extent();
+        let mut skip = extent.position(range.start);
+        let mut left = range.end.saturating_sub(range.start);
+        for part in self.parts() {
+            let length = part.len() as u64;
+            let start = skip.min(length);
+            let end = length.min(start.saturating_add(left));
+            if let Some(wanted) = index(start)
+                .zip(index(end))
+                .and_then(|(start, end)| part.get(start..end))
+            {
+                bytes.extend_from_slice(wanted);
+            }
+            left -= end - start;
+            skip -= start;
+        }
     }
 }
 
-/// `bytes` without the beginning of a character that is missing its end.
-fn without_cut_end(bytes: &[u8]) -> &[u8] {
-    match std::str::from_utf8(bytes) {
-        Err(error) if error.error_len().is_none() => bytes.get(..error.valid_up_to()).unwrap_or(bytes),
-        // The error is further up; look at what follows it.
-        Err(error) => {
-            let skip = error.valid_up_to() + error.error_len().unwrap_or(1);
-            let kept = bytes.get(skip..).map_or(0, |rest| without_cut_end(rest).len());
-            bytes.get(..skip + kept).unwrap_or(bytes)
-        }
-        Ok(_) => bytes,
-    }
-}
-
-/// `bytes` without the end of a character that is missing its beginning: at most three continuation bytes.
-fn without_cut_start(bytes: &[u8]) -> &[u8] {
-    let cut = bytes
-        .iter()
-        .take(3)
-        .take_while(|byte| (0x80..0xC0).contains(*byte))
-        .count();
-    bytes.get(cut..).unwrap_or(bytes)
+fn index(offset: u64) -> Option<usize> {
+    usize::try_from(offset).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use molt_common::output::OutputCursor;
     use proptest::prelude::*;
 
+    use super::super::extent::PagePlan;
     use super::*;
 
     fn kept(limit: u64, pieces: &[&[u8]]) -> KeptOutput {
@@ -104,33 +100,26 @@ mod tests {
         output
     }
 
+    fn text(output: &KeptOutput) -> String {
+        String::from_utf8(output.parts().concat()).unwrap()
+    }
+
     #[test]
     fn everything_is_kept_up_to_the_limit() {
         let output = kept(10, &[b"01234", b"56789"]);
         assert_eq!(
-            (output.text().as_str(), output.total(), output.truncated()),
-            ("0123456789", 10, false)
+            (text(&output).as_str(), output.extent().truncated()),
+            ("0123456789", false)
         );
     }
 
     #[test]
     fn beyond_the_limit_the_two_ends_stay() {
         let output = kept(10, &[b"0123", b"456789abc", b"def"]);
-        assert_eq!(
-            (output.text().as_str(), output.total(), output.truncated()),
-            ("01234bcdef", 16, true)
-        );
-        assert!(kept(0, &[b"x"]).truncated());
-    }
-
-    #[test]
-    fn a_character_in_two_halves_is_whole_when_nothing_is_missing_and_absent_when_cut() {
-        assert_eq!(kept(10, &["aaaaäaaaa".as_bytes()]).text(), "aaaaäaaaa");
-        assert_eq!(kept(10, &["aaaaä--------äaaaa".as_bytes()]).text(), "aaaaaaaa");
-        assert_eq!(
-            kept(4, &[b"\xff\xff\xff\xff"]).text(),
-            "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"
-        );
+        assert_eq!(text(&output), "01234bcdef");
+        let extent = output.extent();
+        assert_eq!((extent.total, extent.truncated(), extent.tail_start()), (16, true, 11));
+        assert!(kept(0, &[b"x"]).extent().truncated());
     }
 
     proptest! {
@@ -148,9 +137,41 @@ mod tests {
                 let tail = limit as usize - head;
                 [&all[..head], &all[all.len() - tail..]].concat()
             };
-            prop_assert_eq!(output.text().into_bytes(), expected);
-            prop_assert_eq!(output.total(), all.len() as u64);
-            prop_assert_eq!(output.truncated(), all.len() as u64 > limit);
+            prop_assert_eq!(output.parts().concat(), expected);
+            prop_assert_eq!(output.extent().total, all.len() as u64);
+            prop_assert_eq!(output.extent().truncated(), all.len() as u64 > limit);
+        }
+
+        /// A reader that comes between any two pieces gets true bytes at true offsets, none twice, and in the end all that is still kept.
+        #[test]
+        fn a_reader_beside_the_writer_gets_true_bytes(
+            limit in 0_u64..40, page in 1_u64..20,
+            steps in proptest::collection::vec((proptest::collection::vec(any::<u8>(), 0..30), 0_usize..3), 0..12),
+        ) {
+            let mut output = KeptOutput::new(limit);
+            let (mut all, mut cursor) = (Vec::new(), OutputCursor::default());
+            let mut read = |output: &KeptOutput, all: &[u8]| {
+                let plan = PagePlan::new(&output.extent(), &Extent::default(), cursor, page);
+                for (_, range) in &plan.ranges {
+                    prop_assert!(range.start >= cursor.stdout);
+                    cursor.stdout = range.end;
+                    let mut bytes = Vec::new();
+                    output.copy(range, &mut bytes);
+                    prop_assert_eq!(&bytes[..], &all[range.start as usize..range.end as usize]);
+                }
+                prop_assert!(plan.cursor.stdout >= cursor.stdout);
+                cursor = plan.cursor;
+                Ok(plan.more)
+            };
+            for (piece, reads) in &steps {
+                output.push(piece);
+                all.extend_from_slice(piece);
+                for _ in 0..*reads {
+                    read(&output, &all)?;
+                }
+            }
+            while read(&output, &all)? {}
+            prop_assert_eq!(cursor.stdout, all.len() as u64);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The shim's side of its socket.
 
-use std::future::Future;
+use std::future::{self, Future};
 use std::io;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener as StdUnixListener;
@@ -15,6 +15,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use super::page::OutputQuery;
 use super::wire::Request;
 use crate::process::hardening;
 
@@ -29,6 +30,10 @@ pub trait Subject: Send + Sync + 'static {
     type Report: Serialize + Send + Sync;
     /// The state as it is now.
     fn report(&self) -> Self::Report;
+    /// A page of output ([`super::page`]), once there is what the query waits for. Nothing where output is not told.
+    fn output(&self, _query: OutputQuery) -> impl Future<Output = Option<Vec<u8>>> + Send {
+        future::ready(None)
+    }
 }
 
 /// The connection that ordered the start; answered when the start has succeeded or failed.
@@ -132,15 +137,37 @@ async fn converse<T: Subject>(
         Request::Start { .. } => return,
         Request::Report => {}
         Request::Wait => {
-            if done.wait_for(|done| *done).await.is_err() {
-                return;
+            tokio::select! {
+                over = done.wait_for(|done| *done) => if over.is_err() { return },
+                () = hung_up(&stream) => return,
             }
+        }
+        Request::Output { query } => {
+            let page = tokio::select! {
+                page = subject.output(query) => page,
+                () = hung_up(&stream) => return,
+            };
+            if let Some(page) = page {
+                let _ = stream.write_all(&page).await;
+            }
+            return;
         }
         Request::Stop { reason } => {
             let _ = stop.send(reason);
         }
     }
     let _ = write_line(&mut stream, &subject.report()).await;
+}
+
+/// Until nobody reads the answer any more. There is one request per connection, so whatever becomes readable is the end of it.
+async fn hung_up(stream: &UnixStream) {
+    while stream.readable().await.is_ok() {
+        // Readiness may be stale: the request itself made the stream readable.
+        match stream.try_read(&mut [0]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            _ => return,
+        }
+    }
 }
 
 async fn read_request<S: DeserializeOwned>(stream: UnixStream) -> io::Result<(UnixStream, Request<S>)> {

@@ -1,4 +1,4 @@
-//! What `serve` and a shim say to each other: one JSON line each way per connection.
+//! What `serve` and a shim say to each other: one request per connection, a JSON line each way (output: a line and raw bytes).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use molt_common::control::{ExecReport, ExecState};
 use serde::{Deserialize, Serialize};
 
+use super::page::OutputQuery;
 use crate::process::confine::Confinement;
 use crate::process::exit::Exit;
 
@@ -35,8 +36,8 @@ pub struct CommandSpec {
     pub timeout_ms: u64,
     /// Bytes kept of each stream.
     pub max_output_bytes: u64,
-    /// Where the report goes when it is final.
-    pub result_path: PathBuf,
+    /// Where report and output go when they are final.
+    pub folder: PathBuf,
 }
 
 /// The report of a command that has just started.
@@ -96,6 +97,11 @@ pub enum Request<S> {
     Report,
     /// The final state, when it is final.
     Wait,
+    /// The state and what was written after a cursor, as soon as there is what is waited for; answered in the form of [`super::page`].
+    Output {
+        /// What is wanted.
+        query: OutputQuery,
+    },
     /// Stop it; answered at once with the state as it is now.
     Stop {
         /// For people: becomes part of the report.

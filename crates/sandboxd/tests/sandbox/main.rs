@@ -3,6 +3,7 @@
 mod agent;
 mod control;
 mod exec_end;
+mod exec_output;
 mod exec_run;
 mod lifecycle;
 mod proxy;

@@ -246,6 +246,15 @@ impl Sandbox {
             .expect("no serve")
     }
 
+    /// Process id of the one command's shim.
+    pub fn shim_pid(&self) -> Pid {
+        let tree = tree(self.init_pid());
+        *tree
+            .iter()
+            .find(|pid| cmdline(**pid).contains("run-command"))
+            .expect("no shim")
+    }
+
     /// Sends TERM to `init` and waits for its exit.
     pub async fn stop(mut self) -> ExitStatus {
         kill(self.init_pid(), Signal::SIGTERM).unwrap();

@@ -9,8 +9,8 @@ use molt_common::audit_call::{NoteEnrolment, VerifyChain};
 use molt_common::control;
 use molt_common::object_call::Call;
 use molt_common::sandbox_call::{
-    CancelExec, EndSessions, ExecAnswer, GetPlacement, GetState, ReadExec, ReleaseUser, SandboxView, SessionsEnded,
-    StartExec, Wake,
+    CancelExec, EndSessions, ExecAnswer, FollowExec, Followed, FollowedOutput, GetPlacement, GetState, ReadExec,
+    ReleaseUser, SandboxView, SessionsEnded, StartExec, Wake,
 };
 use molt_lifecycle::sandbox::{Action, Event, Stage};
 use molt_platform::{call, entropy, log};
@@ -61,6 +61,10 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
             })
             .await?;
             call::answer::<ReadExec>(&answer)
+        }
+        FollowExec::PATH => {
+            let wanted: FollowExec = call::read(&mut request).await?;
+            call::answer::<FollowExec>(&follow(object, &wanted).await?)
         }
         CancelExec::PATH => {
             let cancel: CancelExec = call::read(&mut request).await?;
@@ -121,6 +125,28 @@ async fn end_sessions(object: &Sandbox, wanted: &EndSessions) -> Result<Sessions
         }
     };
     Ok(SessionsEnded { sockets })
+}
+
+async fn follow(object: &Sandbox, wanted: &FollowExec) -> Result<Followed> {
+    let wait = wanted.wait_ms.min(LONGEST_WAIT_MS);
+    let mut output = None;
+    let answer = ask(object, wanted.generation, async |supervisor| {
+        Ok(match supervisor.follow(wanted, wait).await? {
+            ExecReply::Report(page) => {
+                output = Some(FollowedOutput {
+                    pieces: page.pieces,
+                    cursor: page.cursor,
+                    more: page.more,
+                });
+                ExecReply::Report(Box::new(page.report))
+            }
+            ExecReply::Unknown => ExecReply::Unknown,
+            ExecReply::Refused(error) => ExecReply::Refused(error),
+            ExecReply::NotNow(error) => ExecReply::NotNow(error),
+        })
+    })
+    .await?;
+    Ok(Followed { answer, output })
 }
 
 async fn ask(

@@ -1,16 +1,20 @@
 //! The control API of `sandboxd` in the object's container (see `molt_common::control`).
 
 use molt_common::control::{
-    CONTROL_PORT, ControlError, EndSessions, ExecReport, ExecStart, SessionsEnded, SupervisorStatus,
+    CONTROL_PORT, ControlError, EndSessions, ExecPage, ExecReport, ExecStart, SessionsEnded, SupervisorStatus, WaitFor,
 };
+use molt_common::sandbox_call::FollowExec;
 use molt_platform::container::{Container, PortRequest, ask};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 use worker::{Error, Result};
 
+/// Most bytes of output that the supervisor tells at once.
+const MAX_PAGE_BYTES: u64 = 1024 * 1024;
+
 /// How the supervisor answered a question about a command.
-pub enum ExecReply {
-    Report(Box<ExecReport>),
+pub enum ExecReply<T = ExecReport> {
+    Report(Box<T>),
     Unknown,
     Refused(String),
     NotNow(String),
@@ -75,6 +79,24 @@ impl Supervisor<'_> {
         )
     }
 
+    /// Reads a report and what follows the cursor; waits as the call says, up to `wait_ms`.
+    pub async fn follow(&self, follow: &FollowExec, wait_ms: u64) -> Result<ExecReply<ExecPage>> {
+        let wait_for = match follow.wait_for {
+            WaitFor::Output => "output",
+            WaitFor::End => "end",
+        };
+        let path = format!(
+            "/v1/exec/{}/output?after={}&waitMs={wait_ms}&waitFor={wait_for}&limitBytes={}",
+            follow.exec_id,
+            follow.after,
+            follow.limit_bytes.clamp(1, MAX_PAGE_BYTES)
+        );
+        reply(
+            self.ask("GET", &path, None, Duration::from_millis(wait_ms + 2_000))
+                .await?,
+        )
+    }
+
     /// Stops a command.
     pub async fn cancel(&self, exec_id: &str) -> Result<ExecReply> {
         reply(
@@ -84,7 +106,7 @@ impl Supervisor<'_> {
     }
 }
 
-fn reply((status, text): (u16, String)) -> Result<ExecReply> {
+fn reply<T: DeserializeOwned>((status, text): (u16, String)) -> Result<ExecReply<T>> {
     match status {
         200..=299 => Ok(ExecReply::Report(Box::new(parse(&text)?))),
         404 => Ok(ExecReply::Unknown),
