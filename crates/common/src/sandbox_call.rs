@@ -272,7 +272,7 @@ pub enum ExecAnswer {
         /// Why.
         error: String,
     },
-    /// The supervisor did certainly not start the command just now (too many run, or it stops): ask again.
+    /// The supervisor did not know the command and did certainly not start it just now (too many run, or it stops): ask again.
     NotNow {
         /// Why.
         error: String,

@@ -4,5 +4,6 @@
 #![forbid(unsafe_code)]
 
 pub mod exec;
+pub mod job;
 pub mod ownership;
 pub mod sandbox;

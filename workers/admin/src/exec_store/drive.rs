@@ -99,9 +99,17 @@ async fn advance(state: &State, env: &Env, id: ExecId) -> ExecId {
 
 async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
     let store = Store::of(state);
-    let Some(active) = store.active(id)? else { return Ok(()) };
+    let Some(mut active) = store.active(id)? else {
+        return Ok(());
+    };
     let sandbox = call::sandbox(env, &SandboxId::personal(active.user_id))?;
-    let asked = ask(&sandbox, &active).await;
+    let stored = active.job.clone();
+    let turn = active.job.turn(&active.start, entropy::now());
+    // Before the call: whoever goes on after an eviction must know that it may have been made.
+    if active.job != stored {
+        store.update(id, &active.job, None)?;
+    }
+    let asked = ask(&sandbox, &active, turn.next).await;
     // What happened meanwhile (a cancel) is in the store, not in what was read before.
     let Some(mut active) = store.active(id)? else {
         return Ok(());
@@ -116,7 +124,7 @@ async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
             active.job.next() != Next::Wake
         }
         Ok(Answer::Exec(answer)) => {
-            active.job.answered(&answer, now);
+            active.job.answered(&turn, &answer, now);
             let settled = !matches!(
                 answer,
                 ExecAnswer::Unreachable { .. } | ExecAnswer::NotNow { .. } | ExecAnswer::Unknown
@@ -140,7 +148,8 @@ async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
             json!({"execId": id, "state": active.job.state, "exitCode": active.job.exit_code}),
         );
     } else if !settled {
-        Delay::from(PAUSE).await;
+        let jitter = u32::from_le_bytes(entropy::bytes()?);
+        Delay::from(Duration::from_millis(active.job.pause(jitter))).await;
     }
     Ok(())
 }
@@ -150,9 +159,9 @@ enum Answer {
     Exec(ExecAnswer),
 }
 
-async fn ask(sandbox: &Stub, active: &Active) -> Result<Answer> {
+async fn ask(sandbox: &Stub, active: &Active, next: Next) -> Result<Answer> {
     let exec_id = active.exec_id.to_string();
-    match active.job.next() {
+    match next {
         Next::Wake => {
             let wake = Wake {
                 owner: active.user_id,
@@ -181,30 +190,10 @@ async fn ask(sandbox: &Stub, active: &Active) -> Result<Answer> {
         )
         .await
         .map(Answer::Exec),
-        Next::Cancel(generation) => {
-            let answer = call::make(
-                sandbox,
-                &CancelExec {
-                    generation,
-                    exec_id: exec_id.clone(),
-                },
-            )
-            .await?;
-            match answer {
-                // TERM was sent; the end is read, not assumed.
-                ExecAnswer::Report { .. } => call::make(
-                    sandbox,
-                    &ReadExec {
-                        generation,
-                        exec_id,
-                        wait_ms: WAIT_MS,
-                    },
-                )
-                .await
-                .map(Answer::Exec),
-                other => Ok(Answer::Exec(other)),
-            }
-        }
+        // TERM is sent; the end is read by the next turn, not assumed.
+        Next::Cancel(generation) => call::make(sandbox, &CancelExec { generation, exec_id })
+            .await
+            .map(Answer::Exec),
         Next::Nothing => Err(Error::RustError("the job has ended".into())),
     }
 }
