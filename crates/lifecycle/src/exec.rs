@@ -93,10 +93,8 @@ pub struct Turn {
     /// The call.
     pub next: Next,
     exec_id: String,
-    asked_at: Millis,
     /// Number of the attempt, for calls about a command of which nothing was heard yet.
     attempt: Option<u32>,
-    doubt_before: Option<Millis>,
 }
 
 impl ExecJob {
@@ -159,12 +157,11 @@ impl ExecJob {
         }
         if self.state == JobState::Starting {
             self.hand_over.closed |= self.hand_over.is_late(self.created_at, now);
-            if self.hand_over.closed && !self.hand_over.in_doubt() {
+            if self.hand_over.closed && !self.hand_over.doubt.exists() {
                 let error = "The sandbox was too busy to take the command, or stopped, for too long.";
                 self.end(JobState::Rejected, Some(error.into()), now);
             }
         }
-        let doubt_before = self.hand_over.doubt_until();
         let mut attempt = None;
         if self.state == JobState::Starting {
             attempt = Some(self.hand_over.lease.begin(now, CALL_LEASE_MS));
@@ -175,9 +172,7 @@ impl ExecJob {
         Turn {
             next: self.next(),
             exec_id: start.exec_id.clone(),
-            asked_at: now,
             attempt,
-            doubt_before,
         }
     }
 
@@ -247,7 +242,7 @@ impl ExecJob {
     pub fn cancel(&mut self, now: Millis) {
         match self.state {
             JobState::Queued | JobState::Waking => self.end_unstarted(now),
-            JobState::Starting if !self.hand_over.in_doubt() => self.end_unstarted(now),
+            JobState::Starting if !self.hand_over.doubt.exists() => self.end_unstarted(now),
             JobState::Starting | JobState::Running => self.cancel_wanted = true,
             _ => {}
         }

@@ -3,6 +3,7 @@
 //! No I/O and no clock: Durable Objects feed events in, perform the actions and store the state.
 #![forbid(unsafe_code)]
 
+pub mod bulk;
 pub mod exec;
 pub mod job;
 pub mod ownership;

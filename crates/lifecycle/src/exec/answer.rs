@@ -17,8 +17,10 @@ impl ExecJob {
     /// Answer to the call of a turn: [`Next::Start`], [`Next::Read`] or [`Next::Cancel`]. What answers an older turn changes nothing.
     pub fn answered(&mut self, turn: &Turn, answer: &ExecAnswer, now: Millis) {
         match (self.state, turn.attempt) {
-            (JobState::Starting, Some(attempt)) if self.hand_over.lease.settle(attempt) => {
-                self.answered_starting(turn, answer, now);
+            (JobState::Starting, Some(attempt)) => {
+                if let Some(asked_at) = self.hand_over.lease.settle(attempt) {
+                    self.answered_starting(turn, answer, asked_at, now);
+                }
             }
             (JobState::Running, None) => self.answered_running(turn, answer, now),
             _ => {}
@@ -40,15 +42,15 @@ impl ExecJob {
         }
     }
 
-    fn answered_starting(&mut self, turn: &Turn, answer: &ExecAnswer, now: Millis) {
+    fn answered_starting(&mut self, turn: &Turn, answer: &ExecAnswer, asked_at: Millis, now: Millis) {
         match answer {
             ExecAnswer::Report { report } => self.reported(turn, report, now),
             ExecAnswer::Ended { .. } => {
                 // The object did not pass this try on; an earlier one may have run in the generation that is over.
                 if matches!(turn.next, Next::Start(_)) {
-                    self.hand_over.not_taken(turn.doubt_before);
+                    self.hand_over.doubt.not_taken();
                 }
-                if self.hand_over.in_doubt() {
+                if self.hand_over.doubt.exists() {
                     self.lose(
                         "The sandbox went away before it answered the hand-over: the command may have run.",
                         now,
@@ -62,13 +64,14 @@ impl ExecJob {
                 }
             }
             ExecAnswer::NotNow { error } if matches!(turn.next, Next::Start(_)) => {
-                self.hand_over.not_taken(turn.doubt_before);
+                self.hand_over.doubt.not_taken();
                 self.patience.failed(now);
-                self.not_known(turn, &format!("The sandbox did not take the command: {error}"), now);
+                let late = format!("The sandbox did not take the command: {error}");
+                self.not_known(&late, asked_at, now);
             }
             ExecAnswer::Refused { error } if matches!(turn.next, Next::Start(_)) => {
-                self.hand_over.not_taken(turn.doubt_before);
-                if self.hand_over.in_doubt() {
+                self.hand_over.doubt.not_taken();
+                if self.hand_over.doubt.exists() {
                     // Perhaps refused *because* an earlier try was taken: ask for that.
                     self.hand_over.refused = Some(error.clone());
                 } else {
@@ -77,7 +80,7 @@ impl ExecJob {
             }
             ExecAnswer::Unknown => {
                 self.patience.failed(now);
-                self.not_known(turn, "The command could not be handed over in time.", now);
+                self.not_known("The command could not be handed over in time.", asked_at, now);
             }
             ExecAnswer::Refused { error } | ExecAnswer::NotNow { error } | ExecAnswer::Unreachable { error } => {
                 self.silent(error, now);
@@ -86,13 +89,13 @@ impl ExecJob {
     }
 
     /// The supervisor was there and did not know the command.
-    fn not_known(&mut self, turn: &Turn, late: &str, now: Millis) {
+    fn not_known(&mut self, late: &str, asked_at: Millis, now: Millis) {
         if self.hand_over.may_be_forgotten(self.created_at, now) {
             self.lose("Nobody answered the hand-over in time: the command may have run.", now);
             return;
         }
-        self.hand_over.not_known(turn.asked_at);
-        if self.hand_over.in_doubt() {
+        self.hand_over.doubt.nothing_taken(asked_at);
+        if self.hand_over.doubt.exists() {
             return;
         }
         if self.cancel_wanted {

@@ -1,6 +1,6 @@
 //! What is known of handing a command over: whether it was tried, and until when a try that nobody answered may still arrive.
 
-use crate::job::Lease;
+use crate::job::{Doubt, Lease};
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +20,8 @@ pub struct HandOver {
     pub(super) lease: Lease,
     /// First hand-over.
     first_at: Option<Millis>,
-    /// A hand-over may have been accepted, or may still be until then. Null when certainly none was.
-    doubt_until: Option<Millis>,
+    /// Whether one may have been accepted.
+    pub(super) doubt: Doubt,
     /// The supervisor refused the command for good, while an earlier try was in doubt.
     pub(super) refused: Option<String>,
     /// The time for trying is over.
@@ -32,7 +32,7 @@ impl HandOver {
     /// Of a job that a release stored which did not record this: one try may have been made at any time.
     pub(super) fn unrecorded() -> Self {
         Self {
-            doubt_until: Some(Millis(u64::MAX)),
+            doubt: Doubt::for_ever(),
             ..Self::default()
         }
     }
@@ -45,16 +45,11 @@ impl HandOver {
         }
     }
 
-    /// Whether the command may run, or come to run, without our knowing.
-    pub(super) const fn in_doubt(&self) -> bool {
-        self.doubt_until.is_some()
-    }
-
     /// A hand-over is about to be made.
     pub(super) fn tried(&mut self, created_at: Millis, now: Millis) {
-        let first = if self.in_doubt() { created_at } else { now };
+        let first = if self.doubt.exists() { created_at } else { now };
         self.first_at.get_or_insert(first);
-        self.doubt_until = self.doubt_until.max(Some(now.plus(CALL_LEASE_MS)));
+        self.doubt.tried(now, CALL_LEASE_MS);
     }
 
     /// When it was first handed over, or at the earliest may have been.
@@ -64,26 +59,11 @@ impl HandOver {
 
     /// Whether the time for trying is over.
     pub(super) fn is_late(&self, created_at: Millis, now: Millis) -> bool {
-        (self.first_at.is_some() || self.in_doubt()) && now.since(self.first_at(created_at)) >= HAND_OVER_WINDOW_MS
-    }
-
-    /// The supervisor did not know the command at some time after `asked_at`: tries that could no longer arrive then never did.
-    pub(super) fn not_known(&mut self, asked_at: Millis) {
-        self.doubt_until = self.doubt_until.filter(|until| asked_at < *until);
-    }
-
-    /// The newest try was certainly refused: there is as much doubt as there was before it.
-    pub(super) const fn not_taken(&mut self, doubt_before: Option<Millis>) {
-        self.doubt_until = doubt_before;
-    }
-
-    /// Until when there is doubt.
-    pub(super) const fn doubt_until(&self) -> Option<Millis> {
-        self.doubt_until
+        (self.first_at.is_some() || self.doubt.exists()) && now.since(self.first_at(created_at)) >= HAND_OVER_WINDOW_MS
     }
 
     /// Whether a supervisor that does not know the command may once have known it.
     pub(super) fn may_be_forgotten(&self, created_at: Millis, now: Millis) -> bool {
-        self.in_doubt() && now.since(self.first_at(created_at)) >= REMEMBERED_MS
+        self.doubt.exists() && now.since(self.first_at(created_at)) >= REMEMBERED_MS
     }
 }
