@@ -21,6 +21,7 @@ pub mod hs256;
 pub mod id;
 pub mod identity;
 pub mod job_id;
+pub mod kept_output;
 pub mod limit;
 pub mod login;
 pub mod object_call;

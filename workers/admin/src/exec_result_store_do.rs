@@ -1,33 +1,30 @@
 //! The `ExecResultStore` Durable Object: accepts, drives and keeps the commands of one sandbox.
 
-use crate::exec_store::calls::{Cancel, Get, Submit, Submitted};
+use crate::exec_store::calls::{Cancel, Get, Stats, Submit};
+use crate::exec_store::watch::Watches;
 use crate::exec_store::{drive, store::Store};
-use molt_common::audit::{Chain, Change};
 use molt_common::audit_call::VerifyChain;
-use molt_common::id::ExecId;
 use molt_common::object_call::Call;
-use molt_lifecycle::exec::ExecJob;
 use molt_platform::audit_log::AuditLog;
 use molt_platform::unwound::unwound;
-use molt_platform::{call, entropy, log, transaction};
-use serde_json::{Value, json};
+use molt_platform::{call, log};
+use serde_json::json;
 use std::cell::Cell;
 use std::panic::RefUnwindSafe;
-use worker::{DurableObject, Env, Error, Request, Response, Result, State};
+use worker::{DurableObject, Env, Request, Response, Result, State};
 use worker_macros::durable_object;
 
-/// Commands of one sandbox that may be under way at once.
-const MOST_ACTIVE: usize = 64;
-
-/// Results of one sandbox. Everything is in SQLite; memory holds nothing.
+/// Results of one sandbox. What must last is in SQLite; memory holds who watches, and whether a step is being taken.
 #[durable_object]
 pub struct ExecResultStore {
     pub(crate) state: State,
     pub(crate) env: Env,
+    pub(crate) watches: Watches,
+    pub(crate) stepping: Cell<bool>,
     tables_exist: Cell<bool>,
 }
 
-// Nothing in memory can be left half changed by a panic.
+// Nothing in memory can be left half changed by a panic: numbers change between two that cannot, and guards take back what they set.
 impl RefUnwindSafe for ExecResultStore {}
 
 impl DurableObject for ExecResultStore {
@@ -35,6 +32,8 @@ impl DurableObject for ExecResultStore {
         Self {
             state,
             env,
+            watches: Watches::default(),
+            stepping: Cell::new(false),
             tables_exist: Cell::new(false),
         }
     }
@@ -44,9 +43,9 @@ impl DurableObject for ExecResultStore {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        let driven = unwound(drive::run(self)).await;
+        let driven = unwound(drive::step(self)).await;
         if let Err(error) = driven.unwrap_or_else(|panicked| Err(panicked.into())) {
-            // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
+            // The runtime would repeat a failed alarm with growing pauses, and not for ever; ours has its own pace.
             log::error(
                 "exec_alarm_failed",
                 json!({"store": self.state.id().name(), "error": error.to_string()}),
@@ -59,6 +58,7 @@ impl DurableObject for ExecResultStore {
 
 impl ExecResultStore {
     async fn answer(&self, mut request: Request) -> Result<Response> {
+        self.arm().await?;
         match request.path().as_str() {
             Submit::PATH => {
                 let submit = call::read(&mut request).await?;
@@ -72,6 +72,7 @@ impl ExecResultStore {
                 let cancel: Cancel = call::read(&mut request).await?;
                 call::answer::<Cancel>(&self.cancel(&cancel).await?)
             }
+            Stats::PATH => call::answer::<Stats>(&self.store()?.stats()?),
             VerifyChain::PATH => {
                 let verify: VerifyChain = call::read(&mut request).await?;
                 // The tables exist then.
@@ -92,81 +93,15 @@ impl ExecResultStore {
         Ok(Store::of(&self.state))
     }
 
-    async fn submit(&self, submit: &Submit) -> Result<Submitted> {
-        #[cfg(feature = "induced-panic")]
-        molt_platform::induced::asked(submit.start.env.get("INDUCED_PANIC").map(String::as_str), "exec-store");
-        let store = self.store()?;
-        if let Some(idempotency) = &submit.idempotency
-            && let Some((exec_id, fingerprint)) = store.by_key(&idempotency.key)?
-        {
-            if fingerprint != idempotency.fingerprint {
-                return Ok(Submitted::OtherBody);
-            }
-            let row = store
-                .get(&exec_id)?
-                .ok_or_else(|| Error::RustError("an exec vanished".into()))?;
-            return Ok(Submitted::Accepted { row: Box::new(row) });
+    /// Sets the alarm when there is work and none is set: whatever became of the last one, the next request brings the work on.
+    async fn arm(&self) -> Result<()> {
+        if self.stepping.get() || self.store()?.load()? == (0, 0) {
+            return Ok(());
         }
-        let active = store.active_ids()?.len();
-        if active >= MOST_ACTIVE {
-            return Ok(Submitted::Full {
-                active: u32::try_from(active).unwrap_or(u32::MAX),
-            });
-        }
-        let job = ExecJob::new(entropy::now());
-        let key = submit
-            .idempotency
-            .as_ref()
-            .map(|idempotency| (idempotency.key.as_str(), idempotency.fingerprint.as_str()));
-        transaction::atomically(&self.state, || {
-            store.insert(submit.user_id, submit.tier, &submit.shown, &submit.start, &job, key)?;
-            AuditLog::of(&self.state, Chain::Exec(submit.user_id)).append(&Change {
-                at: entropy::now(),
-                author: &submit.author,
-                action: "exec.submitted",
-                target: &submit.start.exec_id,
-                detail: &submitted(submit),
-            })
-        })?;
-        self.state.storage().set_alarm(0_i64).await?;
-        let id = ExecId::parse(&submit.start.exec_id).map_err(|error| Error::RustError(error.to_string()))?;
-        let row = store
-            .get(&id)?
-            .ok_or_else(|| Error::RustError("an exec vanished".into()))?;
-        Ok(Submitted::Accepted { row: Box::new(row) })
-    }
-
-    async fn cancel(&self, cancel: &Cancel) -> Result<Option<crate::exec_store::Row>> {
-        let (store, id) = (self.store()?, &cancel.exec_id);
-        if let Some(mut active) = store.active(id)? {
-            let before = active.job.clone();
-            active.job.cancel(entropy::now());
-            if active.job == before {
-                return store.get(id);
-            }
-            transaction::atomically(&self.state, || {
-                store.update(id, &active.job, None)?;
-                AuditLog::of(&self.state, Chain::Exec(active.user_id)).append(&Change {
-                    at: entropy::now(),
-                    author: &cancel.author,
-                    action: "exec.cancelled",
-                    target: id.as_str(),
-                    detail: &json!({}),
-                })
-            })?;
+        // A step that began meanwhile has taken the alarm, and sets the next itself.
+        if self.state.storage().get_alarm().await?.is_none() && !self.stepping.get() {
             self.state.storage().set_alarm(0_i64).await?;
         }
-        store.get(id)
+        Ok(())
     }
-}
-
-/// What the audit trail keeps of a command: its text, cleaned there; of what may hold secrets, only how much there was.
-fn submitted(submit: &Submit) -> Value {
-    let start = &submit.start;
-    json!({
-        "command": submit.shown,
-        "variables": start.env.keys().collect::<Vec<_>>(),
-        "stdinBytes": start.stdin.as_ref().map_or(0, String::len),
-        "timeoutMs": start.timeout_ms,
-    })
 }

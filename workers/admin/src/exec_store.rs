@@ -2,9 +2,12 @@
 
 pub mod calls;
 pub mod drive;
+pub mod queue;
 pub mod store;
+pub mod watch;
 
 use molt_common::api::ExecStatus;
+use molt_common::api::exec::ExecSummary;
 use molt_common::id::{ExecId, SandboxId, UserId};
 use molt_common::time::Millis;
 use molt_lifecycle::exec::ExecJob;
@@ -20,18 +23,18 @@ pub fn stub(env: &Env, user: UserId) -> Result<Stub> {
         .get_by_name(SandboxId::personal(user).as_str())
 }
 
-/// Kept output of a command.
+/// Output of a command as a status shows it: of each stream the first and the last bytes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Output {
-    /// Kept standard output.
+    /// Standard output; invalid UTF-8 is replaced.
     pub stdout: String,
-    /// Kept standard error.
+    /// Standard error.
     pub stderr: String,
     /// Bytes written, kept or not.
     pub stdout_bytes: u64,
     /// Bytes written, kept or not.
     pub stderr_bytes: u64,
-    /// Whether anything was left out.
+    /// Whether anything was left out, here or of what is kept.
     pub truncated: bool,
 }
 
@@ -51,6 +54,25 @@ pub struct Row {
 }
 
 impl Row {
+    /// As lists show it.
+    pub fn into_summary(self) -> ExecSummary {
+        ExecSummary {
+            exec_id: self.exec_id,
+            command: self.command,
+            state: self.job.state,
+            status: self.job.state.status().into(),
+            exit_code: self.job.exit_code,
+            signal: self.job.signal,
+            stdout_bytes: self.output.stdout_bytes,
+            stderr_bytes: self.output.stderr_bytes,
+            created_at: self.job.created_at.iso(),
+            started_at: self.job.started_at.map(Millis::iso),
+            completed_at: self.job.completed_at.map(Millis::iso),
+            generation: self.job.generation,
+            error: self.job.error,
+        }
+    }
+
     /// As the API shows it.
     pub fn into_status(self) -> ExecStatus {
         ExecStatus {

@@ -1,6 +1,7 @@
 //! Calls to the store, both ends in this worker.
 
 use super::Row;
+use molt_common::api::exec::ExecStats;
 use molt_common::audit::Author;
 use molt_common::control::ExecStart;
 use molt_common::id::{ExecId, UserId};
@@ -42,7 +43,14 @@ pub enum Submitted {
     /// The key was used with another body.
     OtherBody,
     /// Too many have not ended.
-    Full { active: u32 },
+    Full {
+        /// Begun and not ended.
+        under_way: u32,
+        /// Waiting for their turn.
+        queued: u32,
+        /// Seconds after which trying again is reasonable.
+        retry_after_s: u32,
+    },
 }
 
 impl Call for Submit {
@@ -50,7 +58,7 @@ impl Call for Submit {
     type Answer = Submitted;
 }
 
-/// Read one exec.
+/// Read one exec, with the first and the last bytes of its output.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Get {
     /// Its id.
@@ -74,4 +82,13 @@ pub struct Cancel {
 impl Call for Cancel {
     const PATH: &'static str = "/cancel";
     type Answer = Option<Row>;
+}
+
+/// What does the store hold and do?
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Stats {}
+
+impl Call for Stats {
+    const PATH: &'static str = "/stats";
+    type Answer = ExecStats;
 }

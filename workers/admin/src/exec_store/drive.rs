@@ -1,64 +1,137 @@
-//! The store's alarm: brings every job on that has not ended, all at once, until each has.
+//! The store's alarm: brings every job on that has not ended, as many at once as may be under way, until each has.
 
-use super::store::{Active, Store};
+mod answer;
+mod ask;
+mod job;
+mod upkeep;
+
+use super::store::Store;
 use crate::exec_result_store_do::ExecResultStore;
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use molt_common::audit::Chain;
-use molt_common::id::{ExecId, SandboxId};
-use molt_common::sandbox_call::{CancelExec, ExecAnswer, ReadExec, StartExec, Wake};
 use molt_common::time::Millis;
-use molt_lifecycle::exec::Next;
-use molt_platform::audit_log::AuditLog;
-use molt_platform::{call, entropy, log};
+use molt_lifecycle::job::Limits;
+use molt_platform::unwound::unwound;
+use molt_platform::{entropy, log};
 use serde_json::json;
-use std::collections::HashSet;
+use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
-use worker::{Delay, Env, Error, Result, State, Stub};
+use upkeep::Upkeep;
+use worker::{Delay, Result};
 
-/// An alarm step ends after about this long and is continued by the next, so that no step is cut.
-const STEP_MS: u64 = 8_000;
-/// New jobs are looked for this often while others run.
-const LOOK: Duration = Duration::from_millis(100);
-/// A job whose sandbox is not there yet asks again after this long.
-const PAUSE: Duration = Duration::from_millis(250);
-/// One read waits this long for an end.
-const WAIT_MS: u64 = 4_000;
-/// A copy of the audit trail that failed is tried again after this long.
-const COPY_PAUSE_MS: u64 = 5_000;
+/// After so long a step asks nothing new and is continued by the next.
+const ASKING_MS: u64 = 6_500;
+/// No step is longer, whatever happens: calls that hang are given up before.
+const STEP_MS: u64 = 9_000;
+/// Submissions and interruptions are looked for so often, in memory alone.
+const TICK: Duration = Duration::from_millis(10);
+
+/// The times of one step.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Nothing is asked from here on.
+    asks_until: Millis,
+    /// Everything is given up here.
+    ends_at: Millis,
+}
+
+/// While it lives, a step is being taken.
+struct Stepping<'a>(&'a Cell<bool>);
+
+impl<'a> Stepping<'a> {
+    fn begin(flag: &'a Cell<bool>) -> Self {
+        flag.set(true);
+        Self(flag)
+    }
+}
+
+impl Drop for Stepping<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
 
 /// One alarm step.
-pub async fn run(object: &ExecResultStore) -> Result<()> {
+pub async fn step(object: &ExecResultStore) -> Result<()> {
+    let _stepping = Stepping::begin(&object.stepping);
     let store = object.store()?;
-    let until = entropy::now().plus(STEP_MS);
-    let mut under_way: FuturesUnordered<LocalBoxFuture<'_, ExecId>> = FuturesUnordered::new();
-    let mut ids: HashSet<String> = HashSet::new();
-    while entropy::now() < until {
-        for id in store.active_ids()? {
-            if ids.insert(id.to_string()) {
-                under_way.push(Box::pin(advance(&object.state, &object.env, id)));
+    let began = entropy::now();
+    let step = Step {
+        asks_until: began.plus(ASKING_MS),
+        ends_at: began.plus(STEP_MS),
+    };
+    let upkeep = Upkeep::default();
+    let mut under_way: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
+    let mut looked_at = None;
+    while entropy::now() < step.ends_at {
+        let submissions = object.watches.submissions();
+        if looked_at != Some(submissions) && entropy::now() < step.asks_until {
+            looked_at = Some(submissions);
+            begin(object, &store, step, &under_way)?;
+            if upkeep.begins(object, &store)? {
+                under_way.push(upkeep.run(object).boxed_local());
             }
         }
         if under_way.is_empty() {
             break;
         }
-        let tick = pin!(Delay::from(LOOK));
-        if let Either::Left((Some(id), _)) = select(under_way.next(), tick).await {
-            ids.remove(id.as_str());
+        // An end makes room for the next of those that wait.
+        if let Either::Left(_) = select(under_way.next(), pin!(Delay::from(TICK))).await {
+            looked_at = None;
         }
+        object.watches.wake_interrupted();
     }
-    // A call that is dropped here is made again by the next step: all of them may be repeated.
     drop(under_way);
+    let failed = upkeep.has_failed();
+    finish(object, &store, began, failed).await
+}
+
+/// Begins whatever may be under way and is not.
+fn begin<'a>(
+    object: &'a ExecResultStore,
+    store: &Store,
+    step: Step,
+    under_way: &FuturesUnordered<LocalBoxFuture<'a, ()>>,
+) -> Result<()> {
+    let mut ids = store.under_way()?;
+    let free = Limits::EXEC.free(u32::try_from(ids.len()).unwrap_or(u32::MAX));
+    if free > 0 {
+        ids.extend(store.waiting(free)?);
+    }
+    for id in ids {
+        let Some(driving) = object.watches.drive(&id) else {
+            continue;
+        };
+        under_way.push(
+            async move {
+                // One that cannot be brought on holds up no other.
+                if unwound(job::bring_on(object, &driving, &id, step)).await.is_err() {
+                    log::error("exec_panicked", json!({"execId": id}));
+                    Delay::from(Duration::from_secs(1)).await;
+                }
+            }
+            .boxed_local(),
+        );
+    }
+    Ok(())
+}
+
+/// Ends a step: forgets what is to be forgotten and sets the next alarm. From the look at what is left to the alarm nothing is awaited.
+async fn finish(object: &ExecResultStore, store: &Store, began: Millis, upkeep_failed: bool) -> Result<()> {
+    let more = store.purge(entropy::now())?;
     let now = entropy::now();
-    store.purge(now)?;
-    let next = if store.active_ids()?.is_empty() {
-        store.next_expiry()?
-    } else {
+    store.stepped(now.since(began))?;
+    let next = if more || store.load()? != (0, 0) {
         Some(now)
+    } else if upkeep_failed {
+        Some(now.plus(upkeep::PAUSE_MS))
+    } else if upkeep::is_due(object, store)? {
+        Some(now)
+    } else {
+        store.next_expiry()?
     };
-    let again = copy_audit(object, &store).await;
-    if let Some(at) = [next, again].into_iter().flatten().min() {
+    if let Some(at) = next {
         object
             .state
             .storage()
@@ -66,134 +139,4 @@ pub async fn run(object: &ExecResultStore) -> Result<()> {
             .await?;
     }
     Ok(())
-}
-
-/// Copies what the audit trail has and D1 has not. Answers when to try again, if it must be.
-async fn copy_audit(object: &ExecResultStore, store: &Store) -> Option<Millis> {
-    match copy_audit_now(object, store).await {
-        Ok(()) => None,
-        Err(error) => {
-            log::error("audit_not_copied", json!({"error": error.to_string()}));
-            Some(entropy::now().plus(COPY_PAUSE_MS))
-        }
-    }
-}
-
-async fn copy_audit_now(object: &ExecResultStore, store: &Store) -> Result<()> {
-    let Some(user) = store.user()? else { return Ok(()) };
-    let log = AuditLog::of(&object.state, Chain::Exec(user));
-    if log.is_behind()? {
-        log.copy(&object.env.d1("PLATFORM_DB")?).await?;
-    }
-    Ok(())
-}
-
-/// Brings one job on by one call.
-async fn advance(state: &State, env: &Env, id: ExecId) -> ExecId {
-    if let Err(error) = attempt(state, env, &id).await {
-        log::error("exec_not_advanced", json!({"execId": id, "error": error.to_string()}));
-        Delay::from(PAUSE).await;
-    }
-    id
-}
-
-async fn attempt(state: &State, env: &Env, id: &ExecId) -> Result<()> {
-    let store = Store::of(state);
-    let Some(mut active) = store.active(id)? else {
-        return Ok(());
-    };
-    let sandbox = call::sandbox(env, &SandboxId::personal(active.user_id))?;
-    let stored = active.job.clone();
-    let turn = active.job.turn(&active.start, entropy::now());
-    // Before the call: whoever goes on after an eviction must know that it may have been made.
-    if active.job != stored {
-        store.update(id, &active.job, None)?;
-    }
-    let asked = ask(&sandbox, &active, turn.next).await;
-    // What happened meanwhile (a cancel) is in the store, not in what was read before.
-    let Some(mut active) = store.active(id)? else {
-        return Ok(());
-    };
-    let before = active.job.clone();
-    let now = entropy::now();
-    let mut report = None;
-    // Whether the next call may follow at once.
-    let settled = match asked {
-        Ok(Answer::Sandbox(view)) => {
-            active.job.sandbox(&view, now);
-            active.job.next() != Next::Wake
-        }
-        Ok(Answer::Exec(answer)) => {
-            active.job.answered(&turn, &answer, now);
-            let settled = !matches!(
-                answer,
-                ExecAnswer::Unreachable { .. } | ExecAnswer::NotNow { .. } | ExecAnswer::Unknown
-            );
-            if let ExecAnswer::Report { report: kept } = answer {
-                report = Some(kept);
-            }
-            settled
-        }
-        Err(error) => {
-            active.job.unreachable(&error.to_string(), now);
-            false
-        }
-    };
-    if active.job != before || report.is_some() {
-        store.update(id, &active.job, report.as_deref())?;
-    }
-    if active.job.state.is_terminal() {
-        log::info(
-            "exec_ended",
-            json!({"execId": id, "state": active.job.state, "exitCode": active.job.exit_code}),
-        );
-    } else if !settled {
-        let jitter = u32::from_le_bytes(entropy::bytes()?);
-        Delay::from(Duration::from_millis(active.job.pause(jitter))).await;
-    }
-    Ok(())
-}
-
-enum Answer {
-    Sandbox(Box<molt_common::sandbox_call::SandboxView>),
-    Exec(ExecAnswer),
-}
-
-async fn ask(sandbox: &Stub, active: &Active, next: Next) -> Result<Answer> {
-    let exec_id = active.exec_id.to_string();
-    match next {
-        Next::Wake => {
-            let wake = Wake {
-                owner: active.user_id,
-                tier: active.tier,
-            };
-            call::make(sandbox, &wake)
-                .await
-                .map(|view| Answer::Sandbox(Box::new(view)))
-        }
-        Next::Start(generation) => call::make(
-            sandbox,
-            &StartExec {
-                generation,
-                start: active.start.clone(),
-            },
-        )
-        .await
-        .map(Answer::Exec),
-        Next::Read(generation) => call::make(
-            sandbox,
-            &ReadExec {
-                generation,
-                exec_id,
-                wait_ms: WAIT_MS,
-            },
-        )
-        .await
-        .map(Answer::Exec),
-        // TERM is sent; the end is read by the next turn, not assumed.
-        Next::Cancel(generation) => call::make(sandbox, &CancelExec { generation, exec_id })
-            .await
-            .map(Answer::Exec),
-        Next::Nothing => Err(Error::RustError("the job has ended".into())),
-    }
 }

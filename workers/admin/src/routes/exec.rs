@@ -60,12 +60,18 @@ pub async fn submit(
             "This Idempotency-Key was used with another body. Use a new one for a new command.",
         )
         .into()),
-        Submitted::Full { active } => Err(Problem::new(
+        Submitted::Full {
+            under_way,
+            queued,
+            retry_after_s,
+        } => Err(Problem::new(
             429,
             "too_many_commands",
-            format!("{active} commands of this sandbox have not ended yet. Wait for some of them."),
+            format!(
+                "{under_way} commands of this sandbox are under way and {queued} more wait. Wait for some of them."
+            ),
         )
-        .retry_after(5)
+        .retry_after(retry_after_s)
         .into()),
     }
 }
