@@ -68,8 +68,8 @@ pub async fn commands_and_sandboxes_have_chains_of_their_own(stack: Arc<Stack>) 
     let report = settled(&stack, &exec).await;
     assert_eq!(
         (&report["entries"], &report["verified"]),
-        (&json!(2), &json!(true)),
-        "{report}"
+        (&json!(3), &json!(true)),
+        "submitted, cancelled, ended: {report}"
     );
     assert_eq!(settled(&stack, &sandbox).await["entries"], 2, "the command claimed it");
     assert_eq!(
@@ -122,7 +122,7 @@ pub async fn asking_twice_to_cancel_is_one_change(stack: Arc<Stack>) {
     }
     stack.outcome(&accepted).await;
     let report = settled(&stack, &format!("exec:{}", user.id)).await;
-    assert_eq!(report["entries"], 2, "{report}");
+    assert_eq!(report["entries"], 3, "submitted, cancelled once, ended: {report}");
 }
 
 pub async fn bad_questions_are_named_by_field(stack: Arc<Stack>) {

@@ -5,6 +5,7 @@ use super::answer::{Told, tell};
 use super::ask::{Question, ask};
 use crate::exec_result_store_do::ExecResultStore;
 use crate::exec_store::queue;
+use crate::exec_store::store::jobs::Active;
 use crate::exec_store::watch::Driving;
 use futures_util::future::{Either, select};
 use molt_common::api::exec::JobState;
@@ -69,9 +70,19 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
     let turn = active.job.turn(&active.start, asked_at);
     // Before the call: whoever goes on after an eviction must know that it may have been made.
     if active.job != stored {
-        store.update(id, &active.job, active.ending.as_ref())?;
-        object.watches.changed(id);
+        keep(object, id, &active, &Told::default())?;
     }
+    if active.job.state.is_terminal() {
+        return Ok(Then::Ended);
+    }
+    // A long standard input is not held while the call waits.
+    let Active {
+        user_id,
+        tier,
+        start,
+        fetched,
+        ..
+    } = active;
     let watched = object.watches.watched(id);
     let (wait_for, wait_ms) = if watched {
         (WaitFor::Output, WATCHED_WAIT_MS)
@@ -81,11 +92,11 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
     let wait_ms = wait_ms.min(step.asks_until.since(asked_at));
     let question = Question {
         next: turn.next,
-        user: active.user_id,
-        tier: active.tier,
+        user: user_id,
+        tier,
         exec_id: id.to_string(),
-        start: matches!(turn.next, Next::Start(_)).then_some(active.start),
-        after: active.fetched,
+        start: matches!(turn.next, Next::Start(_)).then_some(start),
+        after: fetched,
         wait_for,
         wait_ms,
         // All calls of a step are over before the step is.
@@ -93,7 +104,7 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
             .saturating_add(CALL_MS)
             .min(step.ends_at.since(asked_at).saturating_sub(200)),
     };
-    let sandbox = call::sandbox(&object.env, &SandboxId::personal(active.user_id))?;
+    let sandbox = call::sandbox(&object.env, &SandboxId::personal(user_id))?;
     let waits = matches!(turn.next, Next::Read(_));
     let answered = pin!(ask(&sandbox, question));
     let asked = if waits {
@@ -116,18 +127,25 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
         active.ending = None;
     }
     if (&active.job, &active.ending) != (&before.0, &before.1) || told.written.is_some() {
-        transaction::atomically(&object.state, || {
-            store.append(id, &told.new_output(&active))?;
-            store.update(id, &active.job, active.ending.as_ref())?;
-            queue::ended(&object.state, active.user_id, id, &active.job)
-        })?;
-        object.watches.changed(id);
+        keep(object, id, &active, &told)?;
     }
     if active.job.state.is_terminal() {
         return Ok(Then::Ended);
     }
     let ending = active.ending.is_some();
     pause(&active.job, &told, watched, ending, waits.then_some(asked_at)).map(Then::After)
+}
+
+/// Stores where a job stands and what was fetched of its output, all or nothing.
+fn keep(object: &ExecResultStore, id: &ExecId, active: &Active, told: &Told) -> Result<()> {
+    let store = object.store()?;
+    transaction::atomically(&object.state, || {
+        store.append(id, &told.new_output(active))?;
+        store.update(id, &active.job, active.ending.as_ref())?;
+        queue::ended(&object.state, active.user_id, id, &active.job)
+    })?;
+    object.watches.changed(id);
+    Ok(())
 }
 
 /// Milliseconds until the next call; `read_at` is when a read was asked for, if it was one.
