@@ -305,7 +305,9 @@ pub struct ExecReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlError {
     /// Stable code: `unauthorized`, `not_found`, `method_not_allowed`, `invalid_request`, `too_large`, `conflict` (409: the id was used for
-    /// another request), `busy` (429: too many commands at the same time), `stopping` (503), `internal` (500: the journal failed).
+    /// another request), `busy` (429: too many commands at the same time), `stopping` (503), `not_started` (503: no room for
+    /// another process or a note of it), `internal` (500: the state of the command is not known now). After `busy`, `stopping` and
+    /// `not_started` the command has certainly not begun.
     pub code: String,
     /// For people; names the field for `invalid_request`.
     pub error: String,

@@ -246,7 +246,7 @@ impl Supervisor {
     /// Has the shim stop the agent, and waits for it.
     async fn end(&self, reason: &str) -> Option<AgentReport> {
         let wait = async {
-            let (report, _) = tokio::join!(self.final_report(), self.shim.stop::<AgentReport>(reason));
+            let (report, _) = tokio::join!(self.final_report(), self.shim.stop::<AgentReport>(reason, None));
             report.ok()
         };
         let grace = Duration::from_millis(self.settings.layout.agent_stop_grace_ms);

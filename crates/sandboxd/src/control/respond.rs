@@ -24,8 +24,8 @@ pub enum Refusal {
     Body(#[from] BodyError),
     #[error(transparent)]
     Start(#[from] StartRefusal),
-    #[error("the journal cannot be read")]
-    Journal(#[from] std::io::Error),
+    #[error("the state of the command is not known now: {0}")]
+    Unanswered(#[from] std::io::Error),
 }
 
 impl Refusal {
@@ -41,7 +41,10 @@ impl Refusal {
             Self::Start(StartRefusal::Conflict) => (StatusCode::CONFLICT, "conflict"),
             Self::Start(StartRefusal::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
             Self::Start(StartRefusal::Busy) => (StatusCode::TOO_MANY_REQUESTS, "busy"),
-            Self::Start(StartRefusal::Journal(_)) | Self::Journal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
+            Self::Start(StartRefusal::NotStarted(_)) => (StatusCode::SERVICE_UNAVAILABLE, "not_started"),
+            Self::Start(StartRefusal::Unclear(_)) | Self::Unanswered(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "internal")
+            }
         }
     }
 

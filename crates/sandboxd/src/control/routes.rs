@@ -114,10 +114,7 @@ impl Control {
                 let query = query::output(parts.uri.query()).map_err(Refusal::Invalid)?;
                 known(StatusCode::OK, self.executor.output(id, query).await?)
             }
-            (Some(Route::Command(id)), Method::DELETE) => known(
-                StatusCode::ACCEPTED,
-                self.executor.cancel(id, "cancelled on request").await?,
-            ),
+            (Some(Route::Command(id)), Method::DELETE) => known(StatusCode::ACCEPTED, self.executor.cancel(id).await?),
             (Some(Route::Health), _) => Err(Refusal::MethodNotAllowed("GET, HEAD")),
             (Some(Route::Status | Route::Output(_)), _) => Err(Refusal::MethodNotAllowed("GET")),
             (Some(Route::Commands | Route::EndSessions), _) => Err(Refusal::MethodNotAllowed("POST")),

@@ -1,4 +1,8 @@
-//! What is known about commands on disk: `exec/<id>/request.json` before the start, after the end what [`Recorded`] says.
+//! What is known about commands on disk: `exec/<id>/request.json` before the start, which the shim renames when it starts the command;
+//! after the end what [`Recorded`] says.
+//!
+//! Nothing is synced: what the kernel was told survives the death of any process here, and should the kernel itself go down, the container
+//! with this disk goes with it.
 
 use std::fs;
 use std::io;
@@ -6,11 +10,12 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use molt_common::control::{ExecPage, ExecReport, ExecStart, ExecState};
+use molt_common::output::OutputCursor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::shim::page::OutputQuery;
-use crate::shim::recorded::Recorded;
+use crate::shim::recorded::{NOTED, Recorded, STARTED};
 use crate::shim::{Extent, record, running_report};
 
 /// What has to be known of a request to recognise it. Its text stays out: environment and standard input may hold secrets.
@@ -38,6 +43,16 @@ pub fn lost(exec_id: &str, started_at: u64, completed_at: u64, error: &str) -> E
     }
 }
 
+/// The page of a command that has ended and of which no output is left.
+pub const fn without_output(report: ExecReport, after: OutputCursor) -> ExecPage {
+    ExecPage {
+        report,
+        pieces: Vec::new(),
+        cursor: after,
+        more: false,
+    }
+}
+
 /// The folder of all commands and the folder of the shims' sockets.
 #[derive(Clone, Debug)]
 pub struct Journal {
@@ -58,7 +73,13 @@ impl Journal {
     pub fn begin(&self, exec_id: &str, entry: &Entry) -> io::Result<()> {
         let folder = self.exec.join(exec_id);
         fs::DirBuilder::new().mode(0o700).recursive(true).create(&folder)?;
-        record(&folder.join("request.json"), entry)
+        record(&folder.join(NOTED), entry)
+    }
+
+    /// Whether the command's shim has set about starting it. Without this it has never begun.
+    pub fn was_started(&self, exec_id: &str) -> bool {
+        // An error is no proof that it has not.
+        self.folder(exec_id).join(STARTED).try_exists().unwrap_or(true)
     }
 
     /// Where everything about a command is.
@@ -104,7 +125,12 @@ impl Journal {
             let Ok(exec_id) = folder.file_name().into_string() else {
                 continue;
             };
-            match read(&folder.path().join("request.json")) {
+            let noted = [STARTED, NOTED].map(|name| read(&folder.path().join(name)));
+            match noted
+                .into_iter()
+                .find(|entry| !matches!(entry, Ok(None)))
+                .unwrap_or(Ok(None))
+            {
                 Ok(Some(entry)) => entries.push((exec_id, entry)),
                 // Killed between making the folder and noting the request: it was never taken.
                 Ok(None) => fs::remove_dir_all(folder.path())?,
@@ -121,7 +147,10 @@ impl Journal {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        fs::remove_dir_all(self.exec.join(exec_id))
+        match fs::remove_dir_all(self.folder(exec_id)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
     }
 }
 

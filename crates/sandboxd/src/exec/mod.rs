@@ -1,9 +1,12 @@
 //! Commands: checked, started under a shim, found again after a restart.
 
+mod executor;
 mod journal;
+mod known;
+mod refusal;
 mod retention;
-mod table;
 mod text;
 mod validate;
 
-pub use table::{Executor, StartRefusal};
+pub use executor::Executor;
+pub use refusal::StartRefusal;

@@ -1,6 +1,7 @@
 //! Whether a request for a command can be one.
 
-use molt_common::control::ExecStart;
+use molt_common::api::exec::KILL_GRACE_MAX_MS;
+use molt_common::control::{ExecLimits, ExecStart};
 
 use crate::process::environment::RESERVED_PREFIX;
 
@@ -17,7 +18,7 @@ pub struct InvalidField {
     problem: String,
 }
 
-fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
+pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> InvalidField {
     InvalidField {
         field,
         problem: problem.into(),
@@ -49,6 +50,16 @@ pub fn program_of(request: &ExecStart) -> Result<(String, Vec<String>), InvalidF
     if !(1..=MAX_TIMEOUT_MS).contains(&request.timeout_ms) {
         return Err(invalid("timeoutMs", format!("must be 1 to {MAX_TIMEOUT_MS}")));
     }
+    if !(1..=KILL_GRACE_MAX_MS).contains(&request.kill_grace_ms) {
+        return Err(invalid("killGraceMs", format!("must be 1 to {KILL_GRACE_MAX_MS}")));
+    }
+    match request.uid {
+        Some(0) => return Err(invalid("uid", "must not be 0: root is the supervisor's alone")),
+        // -1 means "unchanged" to the kernel.
+        Some(u32::MAX) => return Err(invalid("uid", "is none")),
+        _ => {}
+    }
+    check_limits(&request.limits)?;
     if request.max_output_bytes > MAX_OUTPUT_BYTES {
         return Err(invalid("maxOutputBytes", format!("must be at most {MAX_OUTPUT_BYTES}")));
     }
@@ -72,6 +83,21 @@ pub fn program_of(request: &ExecStart) -> Result<(String, Vec<String>), InvalidF
             }
         }
     }
+}
+
+/// Zero of these would not even start a program; what is enough for one is its own business.
+fn check_limits(limits: &ExecLimits) -> Result<(), InvalidField> {
+    for (field, value) in [
+        ("limits.memoryBytes", limits.memory_bytes),
+        ("limits.cpuSeconds", limits.cpu_seconds),
+        ("limits.openFiles", limits.open_files),
+        ("limits.processes", limits.processes),
+    ] {
+        if value == Some(0) {
+            return Err(invalid(field, "must be at least 1"));
+        }
+    }
+    Ok(())
 }
 
 fn check_variable(name: &str, value: &str) -> Result<(), InvalidField> {
@@ -147,6 +173,14 @@ mod tests {
             ("env", json!({"env": {"molt_x": "x"}})),
             ("timeoutMs", json!({"timeoutMs": 0})),
             ("timeoutMs", json!({"timeoutMs": MAX_TIMEOUT_MS + 1})),
+            ("killGraceMs", json!({"killGraceMs": 0})),
+            ("killGraceMs", json!({"killGraceMs": 60_001})),
+            ("uid", json!({"uid": 0})),
+            ("uid", json!({"uid": u32::MAX})),
+            ("limits.memoryBytes", json!({"limits": {"memoryBytes": 0}})),
+            ("limits.cpuSeconds", json!({"limits": {"cpuSeconds": 0}})),
+            ("limits.openFiles", json!({"limits": {"openFiles": 0}})),
+            ("limits.processes", json!({"limits": {"processes": 0}})),
             ("maxOutputBytes", json!({"maxOutputBytes": MAX_OUTPUT_BYTES + 1})),
         ] {
             let error = check(changes.clone()).unwrap_err();

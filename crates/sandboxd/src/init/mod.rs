@@ -17,13 +17,15 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
 
 use crate::process::confine::unblock_signals;
-use crate::process::exit::{Exit, Reaped, reap_ended};
+use crate::process::exit::{Exit, Left, Reaped, reap_ended};
 use crate::process::{hardening, tree};
 use crate::settings::{InitArgs, Settings};
 use supervision::{Action, Event, Supervision};
 
 /// How long killed processes may take to disappear before `init` exits all the same.
 const KILL_PATIENCE: Duration = Duration::from_secs(5);
+/// How often in a row zombies are collected.
+const REAPED_AT_ONCE: usize = 16;
 /// Exit code for an environment that is not one to start from, as in sysexits.h.
 const EX_CONFIG: u8 = 78;
 
@@ -181,15 +183,21 @@ fn wait_for_signal(signals: &SignalFd, deadline: Option<Duration>, clock: Instan
 
 /// Reaps every zombie; the end of `serve` when it was among them.
 fn reap(serve: &mut Option<Pid>) -> Option<Exit> {
-    let (reaped, _) = reap_ended();
     let mut ended = None;
-    for Reaped { pid, exit } in reaped {
-        if Some(pid) == *serve {
-            tracing::info!(pid = pid.as_raw(), %exit, "serve ended");
-            *serve = None;
-            ended = Some(exit);
-        } else {
-            tracing::debug!(pid = pid.as_raw(), %exit, "reaped an orphan");
+    // Orphans may end as fast as they are reaped; the rest comes with the next signal.
+    for _ in 0..REAPED_AT_ONCE {
+        let (reaped, left) = reap_ended();
+        for Reaped { pid, exit } in reaped {
+            if Some(pid) == *serve {
+                tracing::info!(pid = pid.as_raw(), %exit, "serve ended");
+                *serve = None;
+                ended = Some(exit);
+            } else {
+                tracing::debug!(pid = pid.as_raw(), %exit, "reaped an orphan");
+            }
+        }
+        if ended.is_some() || left != Left::Unknown {
+            break;
         }
     }
     ended
@@ -201,8 +209,7 @@ fn end_everything(signals: &SignalFd, grace: Duration) {
     let clock = Instant::now();
     let mut left = tree::signal_descendants(Signal::SIGTERM, |_| true);
     while left > 0 && clock.elapsed() < grace + KILL_PATIENCE {
-        let (_, any) = reap_ended();
-        if !any {
+        if let (_, Left::Nothing) = reap_ended() {
             return;
         }
         if clock.elapsed() >= grace {

@@ -14,6 +14,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::{Gid, Uid, chdir, getgroups, setgid, setgroups, setsid, setuid};
 use serde::{Deserialize, Serialize};
 
+use super::rlimits::Rlimits;
 use crate::settings::Layout;
 
 /// Added to the error number of a refused working directory, so that the parent can tell it from a refused program.
@@ -44,6 +45,10 @@ pub struct Confinement {
     pub cwd: PathBuf,
     /// 0 to 1000: how readily the kernel ends it when memory is short.
     pub oom_score_adj: u16,
+    /// How far it gives way to others when processors are short (`nice(2)`); never below 0.
+    pub niceness: u8,
+    /// What its processes may use.
+    pub rlimits: Rlimits,
 }
 
 impl Confinement {
@@ -53,9 +58,28 @@ impl Confinement {
             ids: Ids::when_root(layout.agent_uid, layout.agent_gid),
             cwd,
             oom_score_adj,
+            niceness: 0,
+            rlimits: Rlimits::default(),
         }
     }
+
+    /// The same for another user of the same group.
+    ///
+    /// # Errors
+    /// When this process cannot become somebody else.
+    pub fn with_user(mut self, uid: u32) -> Result<Self, CannotChangeUser> {
+        match &mut self.ids {
+            Some(ids) => ids.uid = uid,
+            None if Uid::effective().as_raw() == uid => {}
+            None => return Err(CannotChangeUser),
+        }
+        Ok(self)
+    }
 }
+
+/// The supervisor is not root, so everything runs as its own user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CannotChangeUser;
 
 /// Why a child could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -87,13 +111,15 @@ impl StartError {
 pub fn confine(command: &mut Command, confinement: &Confinement) -> io::Result<()> {
     let cwd = CString::new(confinement.cwd.as_os_str().as_bytes())?;
     let oom_score_adj = CString::new(confinement.oom_score_adj.min(1000).to_string())?;
-    let ids = confinement.ids;
+    let (ids, rlimits) = (confinement.ids, confinement.rlimits);
+    let niceness = i32::from(confinement.niceness);
     // SAFETY: the closure runs in the forked child and only makes system calls on values prepared above; it does not allocate.
     unsafe {
         command.pre_exec(move || {
             // The fork inherits "undumpable", with which it could not even write its own file in /proc.
             prctl::set_dumpable(true)?;
             raise_oom_score(&oom_score_adj);
+            give_way(niceness);
             setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
             setsid()?;
             if let Some(Ids { uid, gid }) = ids {
@@ -101,6 +127,7 @@ pub fn confine(command: &mut Command, confinement: &Confinement) -> io::Result<(
                 setgid(Gid::from_raw(gid))?;
                 setuid(Uid::from_raw(uid))?;
             }
+            rlimits.apply()?;
             prctl::set_no_new_privs()?;
             // After the change of user, which clears it.
             prctl::set_pdeathsig(Signal::SIGKILL)?;
@@ -124,6 +151,14 @@ fn drop_groups() -> nix::Result<()> {
     match setgroups(&[]) {
         Err(Errno::EPERM) if getgroups().is_ok_and(|groups| groups.is_empty()) => Ok(()),
         other => other,
+    }
+}
+
+/// Giving way needs no privilege; should it fail all the same, the program runs as it is.
+fn give_way(niceness: i32) {
+    // SAFETY: a system call on numbers; its answer is a number too.
+    unsafe {
+        libc::nice(niceness);
     }
 }
 

@@ -39,10 +39,24 @@ pub struct Reaped {
     pub exit: Exit,
 }
 
-/// Reaps every child that has ended by now. The second value tells whether any child is left.
-pub fn reap_ended() -> (Vec<Reaped>, bool) {
+/// What is left after [`reap_ended`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// No child at all.
+    Nothing,
+    /// Children that have not ended.
+    Running,
+    /// Perhaps more that have ended: children may end as fast as they are reaped.
+    Unknown,
+}
+
+/// Most children reaped at once.
+const MOST: usize = 256;
+
+/// Reaps children that have ended by now, a few hundred at most, and tells what is left.
+pub fn reap_ended() -> (Vec<Reaped>, Left) {
     let mut reaped = Vec::new();
-    loop {
+    while reaped.len() < MOST {
         match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) => reaped.push(Reaped {
                 pid,
@@ -60,9 +74,10 @@ pub fn reap_ended() -> (Vec<Reaped>, bool) {
                     },
                 });
             }
-            Ok(WaitStatus::StillAlive) => return (reaped, true),
+            Ok(WaitStatus::StillAlive) => return (reaped, Left::Running),
             Ok(_) | Err(Errno::EINTR) => {}
-            Err(_) => return (reaped, false),
+            Err(_) => return (reaped, Left::Nothing),
         }
     }
+    (reaped, Left::Unknown)
 }

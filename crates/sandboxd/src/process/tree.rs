@@ -13,10 +13,21 @@ pub struct Member {
     pub pid: i32,
     /// Its parent.
     pub parent: i32,
+    /// Its process group.
+    pub group: i32,
     /// Its session.
     pub session: i32,
     /// Ended and not yet reaped.
     pub zombie: bool,
+    /// Stopped, or where no signal reaches it before it is.
+    pub still: bool,
+}
+
+impl Member {
+    /// The process `pid`, while it is there.
+    pub fn of(pid: i32) -> Option<Self> {
+        parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+    }
 }
 
 /// Reads the fields of `/proc/<pid>/stat`. The name in parentheses may itself contain spaces and parentheses, so the fields are counted
@@ -26,12 +37,15 @@ fn parse_stat(pid: i32, stat: &str) -> Option<Member> {
     let mut fields = fields.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    let session = fields.nth(1)?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
     Some(Member {
         pid,
         parent,
+        group,
         session,
         zombie: matches!(state, "Z" | "X"),
+        still: matches!(state, "T" | "t" | "D"),
     })
 }
 
@@ -60,11 +74,20 @@ pub fn living_descendants() -> Vec<Member> {
     let all: Vec<Member> = entries
         .flatten()
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
-        .filter_map(|pid| parse_stat(pid, &fs::read_to_string(format!("/proc/{pid}/stat")).ok()?))
+        .filter_map(Member::of)
         .collect();
     let mut members = below(Pid::this().as_raw(), &all);
     members.retain(|member| !member.zombie);
     members
+}
+
+/// Ids of the processes that the first thread of `parent` has as children, zombies included; nothing where the kernel does not list them.
+/// A glance at one file, where [`living_descendants`] looks at every process of the machine.
+pub fn children(parent: i32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_ascii_whitespace()
+        .filter_map(|pid| pid.parse().ok())
+        .collect()
 }
 
 /// Sends `signal` to every living descendant for which `chosen` holds; returns how many there were. Ids cannot be reused in between:
@@ -93,11 +116,14 @@ mod tests {
             Some(Member {
                 pid: 42,
                 parent: 7,
+                group: 42,
                 session: 41,
-                zombie: false
+                zombie: false,
+                still: false,
             })
         );
         assert!(parse_stat(1, "1 (x) Z 0 1 1 0").is_some_and(|member| member.zombie));
+        assert!(parse_stat(1, "1 (x) T 0 1 1 0").is_some_and(|member| member.still));
         for broken in ["", "1 (x", "1 (x)", "1 (x) S", "1 (x) S a b c", "1 (x) S 1 2"] {
             assert_eq!(parse_stat(1, broken), None, "{broken:?}");
         }
@@ -108,8 +134,10 @@ mod tests {
         let member = |pid, parent| Member {
             pid,
             parent,
+            group: 1,
             session: 1,
             zombie: false,
+            still: false,
         };
         let all = [
             member(2, 1),
@@ -130,8 +158,10 @@ mod tests {
         let member = |pid, parent| Member {
             pid,
             parent,
+            group: 1,
             session: 1,
             zombie: false,
+            still: false,
         };
         assert_eq!(below(1, &[member(1, 2), member(2, 1)]).len(), 2);
     }

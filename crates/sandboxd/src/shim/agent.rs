@@ -17,7 +17,7 @@ use super::child::{self, Child};
 use super::line_log::{LineCutter, LineLog};
 use super::server::{self, Subject};
 use super::wire::{AgentReport, AgentSpec};
-use crate::process::tree::signal_descendants;
+use crate::process::reaper::{Reaper, Scope};
 
 /// How long its last lines may take to arrive after it has ended.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -95,17 +95,18 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
     output.spawn(take_lines(stdout, Arc::clone(&agent)));
     output.spawn(take_lines(stderr, Arc::clone(&agent)));
 
+    let mut reaper = Reaper::new(pid);
     let mut kill_at: Option<Instant> = None;
     let exit = loop {
         let stop_asked = tokio::select! {
-            _ = ended.recv() => match child::reap(pid) {
+            _ = ended.recv() => match reaper.reap() {
                 Some(exit) => break exit,
                 None => false,
             },
             Some(_) = stop.recv(), if kill_at.is_none() => true,
             _ = terminated.recv(), if kill_at.is_none() => true,
             () = child::until(kill_at) => {
-                signal_descendants(Signal::SIGKILL, |_| true);
+                reaper.kill(Scope::All);
                 kill_at = Some(Instant::now() + Duration::from_millis(100));
                 false
             }
@@ -116,7 +117,7 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
             let _ = kill(pid, Signal::SIGTERM);
         }
     };
-    end_children().await;
+    end_children(&mut reaper).await;
     let _ = timeout(DRAIN, async { while output.join_next().await.is_some() {} }).await;
     output.abort_all();
     agent.state().report.exit = Some(exit);
@@ -140,10 +141,9 @@ async fn take_lines(pipe: pipe::Receiver, agent: Arc<Agent>) {
 }
 
 /// Children of an agent that has ended serve nobody, and the next one would find its ports and locks taken.
-async fn end_children() {
+async fn end_children(reaper: &mut Reaper) {
     let deadline = Instant::now() + KILL_PATIENCE;
-    while signal_descendants(Signal::SIGKILL, |_| true) > 0 && Instant::now() < deadline {
+    while reaper.kill(Scope::All) > 0 && Instant::now() < deadline {
         sleep(Duration::from_millis(10)).await;
-        crate::process::exit::reap_ended();
     }
 }

@@ -16,7 +16,6 @@ use tokio::time::{Instant, sleep_until};
 
 use super::wire::Launch;
 use crate::process::confine::{StartError, confine};
-use crate::process::exit::{Exit, reap_ended};
 
 /// A running program with the shim's ends of its pipes.
 pub struct Child {
@@ -78,15 +77,6 @@ pub async fn until(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => future::pending().await,
     }
-}
-
-/// Reaps what has ended; the end of `main` when it was among them.
-pub fn reap(main: Pid) -> Option<Exit> {
-    let (reaped, _) = reap_ended();
-    reaped
-        .into_iter()
-        .find(|reaped| reaped.pid == main)
-        .map(|reaped| reaped.exit)
 }
 
 /// Writes the final report so that a reader sees the whole of it or nothing.

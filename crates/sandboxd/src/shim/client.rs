@@ -62,7 +62,8 @@ impl Shim {
         // The runtime reaps it when it ends, whether or not anybody waits.
         let child = tokio::process::Command::from(command).spawn()?;
         drop(child);
-        self.ask(&Request::Start { spec }).await
+        // However long a busy machine takes: a shim that is gone breaks the connection.
+        self.exchange(&Request::Start { spec }).await
     }
 
     /// The state as it is now.
@@ -78,9 +79,10 @@ impl Shim {
     }
 
     /// Orders the stop.
-    pub async fn stop<R: DeserializeOwned>(&self, reason: &str) -> io::Result<R> {
+    pub async fn stop<R: DeserializeOwned>(&self, reason: &str, grace_limit_ms: Option<u64>) -> io::Result<R> {
         self.ask(&Request::<()>::Stop {
             reason: reason.to_owned(),
+            grace_limit_ms,
         })
         .await
     }
@@ -88,6 +90,13 @@ impl Shim {
     /// The final state. An error means that the shim ended without giving one, however long that took.
     pub async fn wait<R: DeserializeOwned>(&self) -> io::Result<R> {
         self.exchange(&Request::<()>::Wait).await
+    }
+
+    /// Whether nobody listens any more, and never will again.
+    pub async fn is_gone(&self) -> bool {
+        let gone = [io::ErrorKind::ConnectionRefused, io::ErrorKind::NotFound];
+        let connected = UnixStream::connect(&self.socket).await;
+        connected.is_err_and(|error| gone.contains(&error.kind()))
     }
 
     /// Whether somebody listens.

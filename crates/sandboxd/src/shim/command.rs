@@ -8,44 +8,33 @@ use std::time::Duration;
 
 use molt_common::control::{ExecReport, ExecState, WaitFor};
 use molt_common::output::StreamName;
-use nix::sys::signal::Signal;
-use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 use tokio::net::UnixListener;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::child::{self, Child};
 use super::extent::PagePlan;
 use super::output::KeptOutput;
 use super::page::{self, OutputQuery};
-use super::recorded::Recorded;
+use super::recorded::{Recorded, mark_started};
 use super::server::{self, Subject};
+use super::watch::{End, Ending, Watch};
 use super::wire::{CommandSpec, running_report};
 use crate::clock::now_ms;
 use crate::process::exit::Exit;
-use crate::process::tree::{living_descendants, signal_descendants};
+use crate::process::memory::MemoryKills;
+use crate::process::reaper::Reaper;
 
-/// Between TERM and KILL.
-const STOP_GRACE: Duration = Duration::from_secs(5);
-/// How long output of background children is still taken after the command itself has exited.
-const DRAIN: Duration = Duration::from_secs(1);
-/// How long the tree may take to disappear after KILL.
-const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// Pause before a result that could not be written is written again.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 
 /// Runs the shim; standard input is its socket.
 pub fn run() -> ExitCode {
     server::run(look_after)
-}
-
-/// Why it was stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Ending {
-    TimedOut,
-    Cancelled(String),
 }
 
 /// The command as its report shows it.
@@ -176,12 +165,14 @@ fn outcome_of(exit: Option<Exit>, ending: Option<Ending>, timeout_ms: u64, at: u
 async fn look_after(listener: UnixListener) -> io::Result<()> {
     let order = server::accept_start::<CommandSpec>(&listener).await?;
     // Before the start, or an end could go unnoticed.
-    let mut ended = signal(SignalKind::child())?;
-    let mut terminated = signal(SignalKind::terminate())?;
+    let ended = signal(SignalKind::child())?;
+    let terminated = signal(SignalKind::terminate())?;
     let spec = order.spec.clone();
+    mark_started(&spec.folder)?;
     let command = Arc::new(Command::new(&spec));
-    let (stop_sender, mut stop) = mpsc::unbounded_channel();
+    let (stop_sender, stop) = mpsc::unbounded_channel();
     let (done_sender, done) = watch::channel(false);
+    let memory = MemoryKills::now();
 
     let child = match child::start(&spec.launch, spec.stdin.is_some()) {
         Ok(child) => child,
@@ -192,8 +183,13 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
                 error: Some(error.to_string()),
                 at: now_ms(),
             });
-            command.record(&spec.folder)?;
             order.answer(&command.report()).await;
+            let answering = server::answer_until_done(listener, Arc::clone(&command), stop_sender, done);
+            let recording = async {
+                record_at_last(&command, &spec).await;
+                done_sender.send_replace(true);
+            };
+            tokio::join!(answering, recording);
             return Ok(());
         }
     };
@@ -217,42 +213,40 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
     output.spawn(child::pump(stdout, move |bytes| taker.took(StreamName::Stdout, bytes)));
     output.spawn(child::pump(stderr, move |bytes| other.took(StreamName::Stderr, bytes)));
 
-    let time_up = Instant::now() + Duration::from_millis(spec.timeout_ms);
-    let mut ending: Option<Ending> = None;
-    let mut kill_at: Option<Instant> = None;
-    let exit = loop {
-        let reason = tokio::select! {
-            _ = ended.recv() => match child::reap(pid) {
-                Some(exit) => break exit,
-                None => continue,
-            },
-            () = sleep_until(time_up), if ending.is_none() => Ending::TimedOut,
-            Some(reason) = stop.recv(), if ending.is_none() => Ending::Cancelled(reason),
-            _ = terminated.recv(), if ending.is_none() => Ending::Cancelled("the sandbox stops".to_owned()),
-            () = child::until(kill_at) => {
-                signal_descendants(Signal::SIGKILL, |_| true);
-                kill_at = Some(Instant::now() + Duration::from_millis(100));
-                continue;
-            }
-        };
-        ending = Some(reason);
-        kill_at = Some(Instant::now() + STOP_GRACE);
-        signal_descendants(Signal::SIGTERM, |_| true);
+    let mut watch = Watch {
+        main: pid,
+        reaper: Reaper::new(pid),
+        ended,
+        terminated,
+        stop,
+        kill_grace: Duration::from_millis(spec.kill_grace_ms),
     };
-    let at = now_ms();
-    match kill_at {
-        Some(kill_at) => end_tree(pid, kill_at).await,
-        None => end_session(pid, &mut output).await,
-    }
-    // What a daemon of another session still writes to the pipe is no longer the command's output.
-    let _ = timeout(DRAIN, async { while output.join_next().await.is_some() {} }).await;
+    let time_up = Instant::now() + Duration::from_millis(spec.timeout_ms);
+    let End { exit, at, ending } = watch.until_ended(time_up, &mut output).await;
     output.abort_all();
-
-    command.finish(outcome_of(Some(exit), ending, spec.timeout_ms, at));
-    command.record(&spec.folder)?;
-    let _ = done_sender.send(true);
+    let mut outcome = outcome_of(Some(exit), ending, spec.timeout_ms, at);
+    if outcome.state == ExecState::Failed
+        && let Some(shortage) = memory.since(exit)
+    {
+        outcome.error = Some(shortage);
+    }
+    command.finish(outcome);
+    record_at_last(&command, &spec).await;
+    done_sender.send_replace(true);
     let _ = answering.await;
     Ok(())
+}
+
+/// Writes the result. While the disk does not take it, it is told from memory and tried again: it is true whether or not it is written.
+async fn record_at_last(command: &Command, spec: &CommandSpec) {
+    let mut said = false;
+    while let Err(error) = command.record(&spec.folder) {
+        if !said {
+            tracing::error!(exec_id = spec.exec_id, %error, "the result cannot be written; trying again");
+            said = true;
+        }
+        sleep(RECORD_AGAIN).await;
+    }
 }
 
 /// Writes standard input beside everything else: a command that never reads must not block its shim.
@@ -262,30 +256,6 @@ fn feed(pipe: Option<pipe::Sender>, text: Option<String>) {
             // A command may end without reading all of it.
             let _ = pipe.write_all(text.as_bytes()).await;
         });
-    }
-}
-
-/// After a normal exit: takes the output that background children still write, for a moment, then ends the command's session. A process
-/// that left the session (`setsid`) was meant to stay and does.
-async fn end_session(main: Pid, output: &mut JoinSet<()>) {
-    let _ = timeout(DRAIN, async { while output.join_next().await.is_some() {} }).await;
-    let deadline = Instant::now() + KILL_PATIENCE;
-    while signal_descendants(Signal::SIGKILL, |member| member.session == main.as_raw()) > 0 && Instant::now() < deadline
-    {
-        sleep(Duration::from_millis(10)).await;
-        child::reap(main);
-    }
-}
-
-/// After a stop: everything below goes, whatever session it made for itself. It had TERM already.
-async fn end_tree(main: Pid, kill_at: Instant) {
-    let deadline = kill_at.max(Instant::now()) + KILL_PATIENCE;
-    while !living_descendants().is_empty() && Instant::now() < deadline {
-        if Instant::now() >= kill_at {
-            signal_descendants(Signal::SIGKILL, |_| true);
-        }
-        sleep(Duration::from_millis(20)).await;
-        child::reap(main);
     }
 }
 

@@ -14,6 +14,7 @@ pub mod output;
 pub mod page;
 pub mod recorded;
 mod server;
+mod watch;
 mod wire;
 
 pub use child::record;

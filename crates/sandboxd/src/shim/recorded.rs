@@ -15,7 +15,16 @@ use super::extent::{Extent, PagePlan};
 use super::output::KeptOutput;
 use super::page::OutputQuery;
 
+/// Name of the note that a request was taken.
+pub const NOTED: &str = "request.json";
+/// Its name once the shim has set about starting the command.
+pub const STARTED: &str = "started.json";
 const RESULT: &str = "result.json";
+
+/// Marks the command as one that may have begun. A rename, because it needs no room on the disk.
+pub fn mark_started(folder: &Path) -> io::Result<()> {
+    fs::rename(folder.join(NOTED), folder.join(STARTED))
+}
 
 /// Contents of `result.json`.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -36,6 +36,15 @@ pub trait Subject: Send + Sync + 'static {
     }
 }
 
+/// An order to stop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopOrder {
+    /// For people.
+    pub reason: String,
+    /// Most time between TERM and KILL, if less than usual.
+    pub grace_limit: Option<Duration>,
+}
+
 /// The connection that ordered the start; answered when the start has succeeded or failed.
 pub struct StartOrder<S> {
     /// What to start.
@@ -84,17 +93,22 @@ fn inherited_listener() -> io::Result<UnixListener> {
     UnixListener::from_std(listener)
 }
 
-/// Waits for the order to start. Others may ask how things are before it comes; they are sent away and ask again.
+/// Waits for the order to start.
 pub async fn accept_start<S: DeserializeOwned>(listener: &UnixListener) -> io::Result<StartOrder<S>> {
     let order = async {
         loop {
             let (stream, _) = listener.accept().await?;
-            if let Ok((stream, Request::Start { spec })) = read_request(stream).await {
-                return Ok(StartOrder { spec, stream });
+            match read_request(stream).await {
+                Ok((stream, Request::Start { spec })) => return Ok(StartOrder { spec, stream }),
+                // Only the next `serve` waits for what was not ordered yet: the one that made this shim was killed before it could.
+                Ok((_, Request::Wait | Request::Stop { .. })) => {
+                    return Err(io::Error::other("never ordered to start"));
+                }
+                // Others may ask how things are before they begin; they are sent away and ask again.
+                Ok(_) | Err(_) => {}
             }
         }
     };
-    // A `serve` that was killed before it gave the order will never give it.
     tokio::time::timeout(ORDER_PATIENCE, order).await?
 }
 
@@ -102,7 +116,7 @@ pub async fn accept_start<S: DeserializeOwned>(listener: &UnixListener) -> io::R
 pub async fn answer_until_done<T: Subject>(
     listener: UnixListener,
     subject: Arc<T>,
-    stop: mpsc::UnboundedSender<String>,
+    stop: mpsc::UnboundedSender<StopOrder>,
     done: watch::Receiver<bool>,
 ) {
     let mut over = done.clone();
@@ -127,7 +141,7 @@ pub async fn answer_until_done<T: Subject>(
 async fn converse<T: Subject>(
     stream: UnixStream,
     subject: Arc<T>,
-    stop: mpsc::UnboundedSender<String>,
+    stop: mpsc::UnboundedSender<StopOrder>,
     mut done: watch::Receiver<bool>,
 ) {
     let Ok((mut stream, request)) = read_request::<serde::de::IgnoredAny>(stream).await else {
@@ -152,8 +166,9 @@ async fn converse<T: Subject>(
             }
             return;
         }
-        Request::Stop { reason } => {
-            let _ = stop.send(reason);
+        Request::Stop { reason, grace_limit_ms } => {
+            let grace_limit = grace_limit_ms.map(Duration::from_millis);
+            let _ = stop.send(StopOrder { reason, grace_limit });
         }
     }
     let _ = write_line(&mut stream, &subject.report()).await;

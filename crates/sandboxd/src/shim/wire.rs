@@ -34,6 +34,8 @@ pub struct CommandSpec {
     pub stdin: Option<String>,
     /// Milliseconds until it is stopped.
     pub timeout_ms: u64,
+    /// Milliseconds between TERM and KILL.
+    pub kill_grace_ms: u64,
     /// Bytes kept of each stream.
     pub max_output_bytes: u64,
     /// Where report and output go when they are final.
@@ -106,5 +108,7 @@ pub enum Request<S> {
     Stop {
         /// For people: becomes part of the report.
         reason: String,
+        /// Most milliseconds between TERM and KILL, where less is left than the subject would take.
+        grace_limit_ms: Option<u64>,
     },
 }

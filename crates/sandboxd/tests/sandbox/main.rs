@@ -5,6 +5,7 @@ mod control;
 mod exec_end;
 mod exec_output;
 mod exec_run;
+mod exec_tree;
 mod lifecycle;
 mod proxy;
 mod real_agent;

@@ -113,7 +113,9 @@ fn reply<T: DeserializeOwned>((status, text): (u16, String)) -> Result<ExecReply
         400 | 409 | 413 | 422 => Ok(ExecReply::Refused(why(text))),
         // Only in the supervisor's own words: a 503 of anything between says nothing about whether it started.
         other => match parse::<ControlError>(&text) {
-            Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping") => Ok(ExecReply::NotNow(refusal.error)),
+            Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping" | "not_started") => {
+                Ok(ExecReply::NotNow(refusal.error))
+            }
             _ => Err(Error::RustError(format!("the supervisor answered {other}"))),
         },
     }
