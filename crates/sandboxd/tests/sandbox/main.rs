@@ -3,6 +3,8 @@
 mod agent;
 mod control;
 mod exec_end;
+mod exec_journal;
+mod exec_load;
 mod exec_output;
 mod exec_run;
 mod exec_tree;

@@ -338,7 +338,8 @@ pub fn is_alive(pid: Pid) -> bool {
         .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
 }
 
-fn children(parent: Pid) -> Vec<Pid> {
+/// Processes that have this one as their parent.
+pub fn children(parent: Pid) -> Vec<Pid> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
