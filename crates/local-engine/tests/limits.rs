@@ -70,8 +70,17 @@ fn who_takes_too_much_memory_is_killed_and_the_rest_lives_on() {
         ..Setup::default()
     });
     let sandbox = engine.sandbox("a");
+    // The container knows why, from the counters of its own group.
+    let kills = || {
+        sandbox
+            .run("cat /sys/fs/cgroup/memory.events /sys/fs/cgroup/memory/memory.oom_control 2>&- | grep '^oom_kill '")
+    };
     assert_eq!(sandbox.run_as_agent_hog(50), "took it");
+    assert_eq!(kills(), "oom_kill 0");
     assert!(!sandbox.run_as_agent_hog(600).contains("took it"));
+    assert_eq!(kills(), "oom_kill 1");
+    let raise = "for file in memory/memory.limit_in_bytes memory.max; do echo 1 > /sys/fs/cgroup/$file && echo written; done 2>&-; echo no";
+    assert_eq!(sandbox.run(raise), "no", "the counters are for reading");
     assert_eq!(sandbox.run("echo alive"), "alive");
     assert_eq!(sandbox.remove().status, 204);
 

@@ -190,6 +190,21 @@ impl Cgroup {
         memory.or(self.directories.first()).map(PathBuf::as_path)
     }
 
+    /// The directory with the memory counters, and where a container expects its own: under the controller's name where there are several
+    /// hierarchies, at the root where there is one.
+    pub fn counters(&self) -> Option<(&Path, &'static Path)> {
+        let path = self.path()?;
+        let unified = path.join("memory.events").exists();
+        Some((
+            path,
+            Path::new(if unified {
+                "/sys/fs/cgroup"
+            } else {
+                "/sys/fs/cgroup/memory"
+            }),
+        ))
+    }
+
     /// How many processes the kernel killed because the memory of the group was used up.
     pub fn memory_kills(&self) -> u64 {
         let read = |directory: &PathBuf, file: &str| std::fs::read_to_string(directory.join(file)).ok();

@@ -21,7 +21,7 @@ use crate::engine::Engine;
 use crate::error::EngineError;
 use crate::images::Known;
 use crate::launch::root_files::RootFiles;
-use crate::launch::spec::{LaunchSpec, system_directories};
+use crate::launch::spec::{Bind, LaunchSpec, system_directories};
 use crate::launch::start::{Supervision, start};
 use crate::limits::{Limits, TIER_VARIABLE};
 use crate::logs::{LogFile, prune};
@@ -151,7 +151,7 @@ impl Engine {
             privileged: self.identity.privileged(),
             hostname: app.image.hostname.clone(),
             system: system_directories(),
-            binds: files.binds,
+            binds: files.binds.into_iter().chain(counters(&cgroup)).collect(),
             owned: files.owned,
             env: app.env.clone().into_iter().collect(),
             argv: app.command.clone(),
@@ -264,6 +264,16 @@ impl Engine {
         tracing::info!(container = container.name, "removed");
         Ok(())
     }
+}
+
+/// A container sees the counters of its own group, read-only, as in other engines: by them it knows that memory ran out.
+fn counters(cgroup: &Cgroup) -> Option<Bind> {
+    let (source, target) = cgroup.counters()?;
+    Some(Bind {
+        source: source.to_owned(),
+        target: target.to_owned(),
+        writable: false,
+    })
 }
 
 /// Waits for the end of a container's first process and records it.
