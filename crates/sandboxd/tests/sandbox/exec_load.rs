@@ -180,3 +180,60 @@ async fn a_command_that_does_nothing_takes_a_moment() {
     // A wait for pipes that are closed already, or for a next look at something, would show in every one.
     assert!(through[15] < Duration::from_millis(200), "{through:?}");
 }
+
+/// A control group with little memory for one sandbox; nothing where this machine lets us make none.
+struct SmallGroup(std::path::PathBuf);
+
+impl SmallGroup {
+    fn make() -> Option<Self> {
+        let name = format!("sandboxd-test-{}", std::process::id());
+        for (base, limit) in [
+            ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+            ("/sys/fs/cgroup", "memory.max"),
+        ] {
+            let group = Self(std::path::Path::new(base).join(&name));
+            if std::fs::create_dir(&group.0).is_ok() && std::fs::write(group.0.join(limit), "134217728").is_ok() {
+                return Some(group);
+            }
+        }
+        None
+    }
+}
+
+impl Drop for SmallGroup {
+    fn drop(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while std::fs::remove_dir(&self.0).is_err() && self.0.exists() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_command_that_the_kernel_kills_for_want_of_memory_says_so_and_another_kill_does_not() {
+    let Some(group) = SmallGroup::make() else {
+        println!("needs a control group of its own");
+        return;
+    };
+    let sandbox = Sandbox::ready().await;
+    for pid in [sandbox.init_pid(), sandbox.serve_pid()] {
+        std::fs::write(group.0.join("cgroup.procs"), pid.to_string()).unwrap();
+    }
+    let hog = sandbox
+        .run(request(
+            json!({ "execId": "hog", "argv": ["perl", "-e", "$x = \"x\" x (600 << 20)"] }),
+        ))
+        .await;
+    assert_eq!(
+        (hog.state, hog.exit_code, hog.signal),
+        (ExecState::Failed, None, Some(9))
+    );
+    assert!(hog.error.as_ref().unwrap().starts_with("memory ran out"), "{hog:?}");
+    let killed = sandbox.run(shell("killed", "kill -9 $$")).await;
+    assert_eq!(killed.signal, Some(9));
+    assert!(
+        !killed.error.unwrap().contains("memory"),
+        "nobody ran out of it this time"
+    );
+    drop(sandbox);
+}
