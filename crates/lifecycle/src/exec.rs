@@ -62,7 +62,7 @@ pub struct ExecJob {
     /// When the supervisor was last told to stop it, and said that it had heard.
     #[serde(default)]
     told_to_stop_at: Option<Millis>,
-    /// It was told to stop because it ran on long after its time limit, not because somebody wanted it.
+    /// It was seen to run long after its time limit, and is told to stop for that.
     #[serde(default)]
     overrun: bool,
     /// Its own time limit and grace, once known.
@@ -93,6 +93,7 @@ pub struct Turn {
     /// The call.
     pub next: Next,
     exec_id: String,
+    asked_at: Millis,
     /// Number of the attempt, for calls about a command of which nothing was heard yet.
     attempt: Option<u32>,
 }
@@ -151,7 +152,6 @@ impl ExecJob {
             self.begun_at.get_or_insert(now);
         }
         if self.state == JobState::Running {
-            self.overrun |= self.overdue(now);
             let patience = start.kill_grace_ms.saturating_add(TELL_AGAIN_MS);
             self.told_to_stop_at = self.told_to_stop_at.filter(|told| now.since(*told) < patience);
         }
@@ -172,6 +172,7 @@ impl ExecJob {
         Turn {
             next: self.next(),
             exec_id: start.exec_id.clone(),
+            asked_at: now,
             attempt,
         }
     }
@@ -258,6 +259,10 @@ impl ExecJob {
         self.error = error;
     }
 }
+
+#[cfg(test)]
+#[path = "exec_model_tests.rs"]
+mod model_tests;
 
 #[cfg(test)]
 #[path = "exec_tests.rs"]

@@ -36,10 +36,11 @@ fn one_answer_ends_a_silence() {
 fn what_runs_on_after_its_limits_is_stopped_and_called_timed_out() {
     let mut job = running();
     let late = job.deadline().unwrap();
-    assert_eq!(
-        exchange(&mut job, &report(ExecState::Running, None), late),
-        Next::Cancel(3)
-    );
+    let asked_before = job.turn(&start(), T0);
+    job.answered(&asked_before, &report(ExecState::Running, None), late);
+    assert_eq!(job.next(), Next::Read(3), "an old answer proves nothing");
+    exchange(&mut job, &report(ExecState::Running, None), late);
+    assert_eq!(job.next(), Next::Cancel(3));
     let mut stopped = job.clone();
     exchange(&mut stopped, &report(ExecState::Cancelled, None), late);
     assert_eq!(stopped.state, JobState::TimedOut);

@@ -65,7 +65,7 @@ impl ExecJob {
             }
             ExecAnswer::NotNow { error } if matches!(turn.next, Next::Start(_)) => {
                 self.hand_over.doubt.not_taken();
-                self.patience.failed(now);
+                self.patience.put_off();
                 let late = format!("The sandbox did not take the command: {error}");
                 self.not_known(&late, asked_at, now);
             }
@@ -79,7 +79,7 @@ impl ExecJob {
                 }
             }
             ExecAnswer::Unknown => {
-                self.patience.failed(now);
+                self.patience.put_off();
                 self.not_known("The command could not be handed over in time.", asked_at, now);
             }
             ExecAnswer::Refused { error } | ExecAnswer::NotNow { error } | ExecAnswer::Unreachable { error } => {
@@ -90,8 +90,12 @@ impl ExecJob {
 
     /// The supervisor was there and did not know the command.
     fn not_known(&mut self, late: &str, asked_at: Millis, now: Millis) {
-        if self.hand_over.may_be_forgotten(self.created_at, now) {
+        if self.hand_over.may_be_forgotten(self.created_at, asked_at) {
             self.lose("Nobody answered the hand-over in time: the command may have run.", now);
+            return;
+        }
+        if self.hand_over.may_be_forgotten(self.created_at, now) {
+            // Nobody knows when the supervisor said this, before or after it may have forgotten: it is asked again.
             return;
         }
         self.hand_over.doubt.nothing_taken(asked_at);
@@ -158,7 +162,12 @@ impl ExecJob {
         if matches!(turn.next, Next::Cancel(_)) {
             self.told_to_stop_at = Some(now);
         }
-        if self.deadline().is_some_and(|deadline| now >= deadline.plus(OVERRUN_MS)) {
+        // By when it was asked: an answer that was long on its way tells of an earlier time.
+        self.overrun |= self.overdue(turn.asked_at);
+        if self
+            .deadline()
+            .is_some_and(|deadline| turn.asked_at >= deadline.plus(OVERRUN_MS))
+        {
             self.lose(
                 "The command was told to stop long after its time limit and is still said to run.",
                 now,
@@ -168,15 +177,24 @@ impl ExecJob {
 
     /// Nobody told anything.
     fn silent(&mut self, why: &str, now: Millis) {
+        // Before that nothing follows from silence, and a failure may have been long on its way.
+        if !self.overdue(now) {
+            self.patience.put_off();
+            return;
+        }
         self.patience.failed(now);
-        if self.overdue(now) && self.patience.is_over(now, SILENCE_MS) {
-            let since = self.patience.silent_since().unwrap_or(now).iso();
-            self.lose(
-                &format!(
-                    "The command is past its time limit, and the sandbox has told nothing about it since {since}: {why}"
-                ),
-                now,
+        if !self.patience.is_over(now, SILENCE_MS) {
+            return;
+        }
+        let since = self.patience.silent_since().unwrap_or(now).iso();
+        if self.state == JobState::Starting && !self.hand_over.doubt.exists() {
+            let error = format!("The command was never taken, and the sandbox has told nothing since {since}: {why}");
+            self.end(JobState::Rejected, Some(error), now);
+        } else {
+            let error = format!(
+                "The command is past its time limit, and the sandbox has told nothing about it since {since}: {why}"
             );
+            self.lose(&error, now);
         }
     }
 

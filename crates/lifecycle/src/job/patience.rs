@@ -42,7 +42,13 @@ impl Patience {
         };
     }
 
-    /// A call failed.
+    /// A call came to nothing, and that is no silence: the next one waits longer.
+    pub const fn put_off(&mut self) {
+        self.failures = self.failures.saturating_add(1);
+        self.since = None;
+    }
+
+    /// A call was not answered.
     pub fn failed(&mut self, now: Millis) {
         self.failures = self.failures.saturating_add(1);
         self.since.get_or_insert(now);
@@ -54,7 +60,7 @@ impl Patience {
         self.failures
     }
 
-    /// When the first of the failures in a row was; null after an answer.
+    /// When the first of the calls in a row was that were not answered; null after an answer.
     #[must_use]
     pub const fn silent_since(&self) -> Option<Millis> {
         self.since
