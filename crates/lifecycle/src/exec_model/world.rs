@@ -1,9 +1,8 @@
 //! The world in which a job is driven: a sandbox with generations, its supervisor, one process, calls and answers on their way, an object that may be
 //! evicted between any two steps, and a clock.
 
+use super::told::{answer, start, view};
 use crate::exec::{CALL_LEASE_MS, ExecJob, HAND_OVER_WINDOW_MS, Next, SILENCE_MS, TRUTH_MARGIN_MS, Turn};
-use molt_common::control::{ExecReport, ExecStart, ExecState};
-use molt_common::sandbox_call::{ExecAnswer, Lifecycle, SandboxView};
 use molt_common::time::Millis;
 use std::collections::BTreeSet;
 
@@ -117,22 +116,6 @@ pub struct World {
     /// The job as it was when it ended, and whether somebody could have told how the command stood.
     pub ended: Option<(ExecJob, bool)>,
     pub left: Budget,
-}
-
-pub fn start() -> ExecStart {
-    ExecStart {
-        exec_id: "e".into(),
-        command: Some("true".into()),
-        argv: None,
-        cwd: None,
-        env: std::collections::BTreeMap::new(),
-        stdin: None,
-        timeout_ms: LIMIT_MS,
-        kill_grace_ms: 0,
-        max_output_bytes: 1,
-        uid: None,
-        limits: molt_common::control::ExecLimits::default(),
-    }
 }
 
 fn take<T>(all: &mut Vec<T>, index: usize) -> Option<T> {
@@ -376,64 +359,10 @@ impl World {
         {
             self.untold.remove(&attempt);
         }
-        let answer = match told {
-            Told::Sandbox(stage, generation) => return self.job.sandbox(&view(*stage, *generation), self.now),
-            Told::Nothing => return self.job.unreachable("lost", self.now),
-            Told::Report(process) => ExecAnswer::Report {
-                report: Box::new(report(*process, self.now)),
-            },
-            Told::Ended => ExecAnswer::Ended { generation: 0 },
-            Told::Unknown => ExecAnswer::Unknown,
-            Told::NotNow => ExecAnswer::NotNow { error: "no".into() },
-        };
-        self.job.answered(turn, &answer, self.now);
-    }
-}
-
-fn report(process: Process, now: Millis) -> ExecReport {
-    let (state, exit_code, ended_at) = match process {
-        Process::Ended { how, at } => match how {
-            End::Exit(0) => (ExecState::Succeeded, Some(0), Some(at.0)),
-            End::Exit(code) => (ExecState::Failed, Some(code), Some(at.0)),
-            End::TimedOut => (ExecState::TimedOut, None, Some(at.0)),
-            End::Stopped => (ExecState::Cancelled, None, Some(at.0)),
-        },
-        Process::Runs { .. } | Process::Never | Process::Vanished => (ExecState::Running, None, None),
-    };
-    ExecReport {
-        exec_id: "e".into(),
-        state,
-        exit_code,
-        signal: None,
-        stdout: String::new(),
-        stderr: String::new(),
-        stdout_bytes: 0,
-        stderr_bytes: 0,
-        truncated: false,
-        started_at: now.0,
-        completed_at: ended_at,
-        error: None,
-    }
-}
-
-fn view(stage: Stage, generation: u64) -> SandboxView {
-    SandboxView {
-        owner: None,
-        lifecycle: match stage {
-            Stage::Stopped => Lifecycle::Stopped,
-            Stage::Starting => Lifecycle::Starting,
-            Stage::Running => Lifecycle::Running,
-            Stage::Stopping => Lifecycle::Stopping,
-        },
-        phase: None,
-        generation,
-        since: T0,
-        observed_at: None,
-        cause: None,
-        retry_at: None,
-        image: None,
-        tier: 1,
-        log_tail: vec![],
-        placement: None,
+        match told {
+            Told::Sandbox(stage, generation) => self.job.sandbox(&view(*stage, *generation), self.now),
+            Told::Nothing => self.job.unreachable("lost", self.now),
+            told => self.job.answered(turn, &answer(told, self.now), self.now),
+        }
     }
 }
