@@ -33,7 +33,7 @@ fn one_answer_ends_a_silence() {
 }
 
 #[test]
-fn what_runs_on_after_its_limits_is_stopped_and_called_timed_out() {
+fn what_runs_on_after_its_limits_is_told_to_stop_and_ends_as_it_is_told() {
     let mut job = running();
     let late = job.deadline().unwrap();
     let asked_before = job.turn(&start(), T0);
@@ -43,7 +43,7 @@ fn what_runs_on_after_its_limits_is_stopped_and_called_timed_out() {
     assert_eq!(job.next(), Next::Cancel(3));
     let mut stopped = job.clone();
     exchange(&mut stopped, &report(ExecState::Cancelled, None), late);
-    assert_eq!(stopped.state, JobState::TimedOut);
+    assert_eq!(stopped.state, JobState::Cancelled);
     // What cannot even be killed is not followed for ever.
     exchange(&mut job, &report(ExecState::Running, None), late.plus(OVERRUN_MS));
     assert_eq!(job.state, JobState::Lost);

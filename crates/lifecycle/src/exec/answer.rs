@@ -145,7 +145,6 @@ impl ExecJob {
             }
             (ExecState::Failed, _) => JobState::Failed,
             (ExecState::TimedOut, _) => JobState::TimedOut,
-            (ExecState::Cancelled, _) if self.overrun && !self.cancel_wanted => JobState::TimedOut,
             (ExecState::Cancelled, _) => JobState::Cancelled,
             (ExecState::Lost, _) => JobState::Lost,
         };
