@@ -166,7 +166,7 @@ fn check(budgets: &[Budget]) {
 fn no_order_of_events_tells_an_untrue_end() {
     check(&[
         budget(4, 1, 0, 1, 0, 1),
-        budget(4, 0, 1, 1, 0, 1),
+        budget(5, 0, 1, 1, 0, 1),
         budget(4, 1, 0, 0, 1, 1),
         budget(3, 1, 0, 1, 1, 0),
         budget(3, 0, 0, 1, 1, 1),
