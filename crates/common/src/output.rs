@@ -3,6 +3,10 @@
 //! Each stream is a sequence of bytes of its own. Of each the first half and the last half of the limit are kept, so a stream is its beginning,
 //! perhaps a gap, and its end. A cursor is a position in both; it stays valid for ever, grows only, and whatever follows it is told once.
 
+pub mod chunks;
+pub mod events;
+pub mod follow;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

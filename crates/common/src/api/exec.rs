@@ -1,11 +1,16 @@
 //! Request and answer types of commands in a sandbox (`/api/super/users/{id}/exec`).
 
+mod ending;
+mod sync;
+
 use crate::control::ExecLimits;
 use crate::id::{ExecId, UserId};
 use crate::output::{OutputCursor, StreamName};
 use serde::{Deserialize, Serialize};
 
 pub use super::jobs::JobState;
+pub use ending::{ExecChange, ExecEnd};
+pub use sync::ExecSynced;
 
 /// Default time limit of a command, milliseconds.
 pub const EXEC_TIMEOUT_DEFAULT_MS: u64 = 30_000;
