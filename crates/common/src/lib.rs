@@ -15,6 +15,7 @@ pub mod control;
 pub mod cookie;
 pub mod cors;
 pub mod ended_sessions;
+pub mod exec_filter;
 pub mod exec_request;
 pub mod flag;
 pub mod hs256;

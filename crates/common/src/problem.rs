@@ -1,6 +1,6 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable `code`, plus the older `error` field.
 
-use crate::id::IdError;
+use crate::id::{ExecId, IdError, UserId};
 use serde::{Deserialize, Serialize};
 
 /// Content type of a serialised [`Problem`].
@@ -35,10 +35,19 @@ pub struct Problem {
     pub retry_after: Option<u32>,
     /// Phase of a sandbox that is still starting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub phase: Option<String>,
+    pub phase: Option<Box<str>>,
     /// Version that is there now, where `If-Match` named another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<u64>,
+    /// False where an exec was asked for that there is not; older clients read it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<bool>,
+    /// The user whose exec it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Box<str>>,
+    /// The exec that it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exec_id: Option<Box<str>>,
 }
 
 impl Problem {
@@ -62,6 +71,9 @@ impl Problem {
             retry_after: None,
             phase: None,
             version: None,
+            found: None,
+            user_id: None,
+            exec_id: None,
         }
     }
 
@@ -121,6 +133,23 @@ impl Problem {
         problem
     }
 
+    /// 404 `unknown_exec`, with what older clients read of it.
+    #[must_use]
+    pub fn unknown_exec(user: UserId, exec: &ExecId) -> Self {
+        let detail = format!("This user has no exec {exec}; results are kept for a day, the newest hundred.");
+        let mut problem = Self::new(404, "unknown_exec", detail).labelled("Exec result not found");
+        problem.found = Some(false);
+        problem.about(user, exec)
+    }
+
+    /// Names the exec that it is about.
+    #[must_use]
+    pub fn about(mut self, user: UserId, exec: &ExecId) -> Self {
+        self.user_id = Some(user.to_string().into());
+        self.exec_id = Some(exec.as_str().into());
+        self
+    }
+
     /// Names the phase of a start.
     #[must_use]
     pub fn phase(mut self, phase: &str) -> Self {
@@ -144,6 +173,7 @@ impl From<(&str, IdError)> for Problem {
 #[cfg(test)]
 mod tests {
     use super::Problem;
+    use crate::id::{ExecId, UserId};
 
     #[test]
     fn bad_input_names_the_field() {
@@ -159,5 +189,18 @@ mod tests {
         assert_eq!(json["title"], "Bad Request");
         assert_eq!(json["requestId"], "req_1");
         assert!(json.get("retryAfter").is_none());
+        assert!(json.get("found").is_none());
+    }
+
+    #[test]
+    fn an_exec_that_there_is_not_is_said_as_older_clients_expect() {
+        let user = UserId::parse("ada00000-0000-4000-8000-000000000001").unwrap();
+        let problem = Problem::unknown_exec(user, &ExecId::parse("exec_1_ab").unwrap());
+        let json: serde_json::Value = serde_json::from_str(&problem.json()).unwrap();
+        assert_eq!((&json["status"], &json["code"]), (&404.into(), &"unknown_exec".into()));
+        assert_eq!(json["found"], false);
+        assert_eq!(json["userId"], "ada00000-0000-4000-8000-000000000001");
+        assert_eq!(json["execId"], "exec_1_ab");
+        assert_eq!(json["error"], "Exec result not found");
     }
 }

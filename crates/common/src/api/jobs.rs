@@ -32,6 +32,43 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state.
+    pub const ALL: [Self; 10] = [
+        Self::Queued,
+        Self::Waking,
+        Self::Starting,
+        Self::Running,
+        Self::Succeeded,
+        Self::Failed,
+        Self::TimedOut,
+        Self::Cancelled,
+        Self::Lost,
+        Self::Rejected,
+    ];
+
+    /// As in JSON and filters.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Waking => "waking",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Lost => "lost",
+            Self::Rejected => "rejected",
+        }
+    }
+
+    /// Reads the word.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == text)
+    }
+
     /// Whether nothing will change any more.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
@@ -111,4 +148,18 @@ pub struct JobList {
     pub jobs: Vec<JobView>,
     /// For the next page; null on the last.
     pub next_cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::JobState;
+
+    #[test]
+    fn states_have_the_words_of_their_json() {
+        for state in JobState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), state.word());
+            assert_eq!(JobState::parse(state.word()), Some(state));
+        }
+        assert_eq!(JobState::parse("Running"), None);
+    }
 }
