@@ -22,6 +22,14 @@ pub fn sandbox(env: &Env, id: &SandboxId) -> Result<Stub> {
 /// # Errors
 /// When the object does not answer 200 with the answer's type.
 pub async fn make<C: Call>(stub: &Stub, call: &C) -> Result<C::Answer> {
+    read_answer::<C>(make_for_response(stub, call).await?).await
+}
+
+/// Makes a call whose answer may be a stream, and passes on what the object says.
+///
+/// # Errors
+/// When the object does not answer 200.
+pub async fn make_for_response<C: Call>(stub: &Stub, call: &C) -> Result<Response> {
     let headers = Headers::new();
     headers.set("content-type", "application/json")?;
     let mut init = RequestInit::new();
@@ -29,7 +37,7 @@ pub async fn make<C: Call>(stub: &Stub, call: &C) -> Result<C::Answer> {
         .with_headers(headers)
         .with_body(Some(serde_json::to_string(call)?.into()));
     let request = Request::new_with_init(&format!("http://{CALL_HOST}{}", C::PATH), &init)?;
-    let mut response = stub.fetch_with_request(request).await?;
+    let response = stub.fetch_with_request(request).await?;
     if response.status_code() != 200 {
         return Err(Error::RustError(format!(
             "call {} answered {}",
@@ -37,6 +45,14 @@ pub async fn make<C: Call>(stub: &Stub, call: &C) -> Result<C::Answer> {
             response.status_code()
         )));
     }
+    Ok(response)
+}
+
+/// Reads the answer of a call.
+///
+/// # Errors
+/// When it is not of the answer's type.
+pub async fn read_answer<C: Call>(mut response: Response) -> Result<C::Answer> {
     let text = response.text().await?;
     serde_json::from_str(&text).map_err(|error| Error::RustError(format!("call {}: {error}", C::PATH)))
 }

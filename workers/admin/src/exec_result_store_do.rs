@@ -1,6 +1,7 @@
 //! The `ExecResultStore` Durable Object: accepts, drives and keeps the commands of one sandbox.
 
 use crate::exec_store::calls::{Cancel, Get, Stats, Submit};
+use crate::exec_store::read_calls::{AwaitEnd, FollowOutput, ListExecs, ReadOutput};
 use crate::exec_store::watch::Watches;
 use crate::exec_store::{drive, store::Store};
 use molt_common::audit_call::VerifyChain;
@@ -73,6 +74,19 @@ impl ExecResultStore {
                 call::answer::<Cancel>(&self.cancel(&cancel).await?)
             }
             Stats::PATH => call::answer::<Stats>(&self.store()?.stats()?),
+            ListExecs::PATH => {
+                let asked: ListExecs = call::read(&mut request).await?;
+                call::answer::<ListExecs>(&self.list(&asked.filter)?)
+            }
+            AwaitEnd::PATH => {
+                let asked: AwaitEnd = call::read(&mut request).await?;
+                call::answer::<AwaitEnd>(&self.await_end(&asked).await?)
+            }
+            ReadOutput::PATH => {
+                let asked: ReadOutput = call::read(&mut request).await?;
+                call::answer::<ReadOutput>(&self.read_output(&asked).await?)
+            }
+            FollowOutput::PATH => self.follow_output(call::read(&mut request).await?),
             VerifyChain::PATH => {
                 let verify: VerifyChain = call::read(&mut request).await?;
                 // The tables exist then.

@@ -2,8 +2,12 @@
 
 pub mod calls;
 pub mod drive;
+mod list;
 pub mod queue;
+pub mod read_calls;
+mod read_output;
 pub mod store;
+mod stream;
 pub mod watch;
 
 use molt_common::api::ExecStatus;

@@ -112,5 +112,8 @@ async fn answer(request: Request, env: Env, context: Context) -> Result<Response
         }
         return Ok(answer);
     }
+    if let Some(passed) = response.extensions_mut().remove::<respond::Passed>() {
+        return Ok(passed.into_inner());
+    }
     Ok(worker::Response::try_from(response)?.into())
 }

@@ -16,6 +16,7 @@ use crate::respond::Failure;
 use axum::extract::DefaultBodyLimit;
 use axum::{Json, Router};
 use http::{Method, Uri};
+use molt_common::api::exec::{ExecChange, ExecEnd};
 use molt_common::problem::Problem;
 use std::cell::OnceCell;
 use utoipa::OpenApi;
@@ -28,7 +29,7 @@ use worker::Env;
 #[openapi(
     info(title = "Moltworker admin API", description = "For operators and scripts. Errors are application/problem+json (Problem)."),
     modifiers(&Credentials),
-    components(schemas(Problem)),
+    components(schemas(Problem, ExecChange, ExecEnd)),
     security(("adminSecret" = []), ("adminKey" = []))
 )]
 struct Document;
@@ -85,9 +86,12 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
         .routes(routes!(flags::undo))
         .routes(routes!(flags::evaluate))
         .routes(routes!(migration::status))
-        .routes(routes!(exec::submit))
-        .routes(routes!(exec::status, exec::cancel))
-        .routes(routes!(exec::status_of_older_clients))
+        .routes(routes!(exec::submit::submit, exec::list::list))
+        .routes(routes!(exec::sync::run))
+        .routes(routes!(exec::status::status, exec::cancel::cancel))
+        .routes(routes!(exec::status::status_of_older_clients))
+        .routes(routes!(exec::cancel::cancel_by_post))
+        .routes(routes!(exec::output::output))
         .split_for_parts();
     permission::describe(&mut document);
     (router, document)

@@ -4,10 +4,17 @@
 //! here outlives the object: whoever watched an object that is gone is gone with it.
 
 use molt_common::id::ExecId;
+use molt_common::time::Millis;
+use molt_platform::entropy;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::rc::Rc;
+use std::time::Duration;
+use worker::Delay;
+
+/// Whoever waits looks again after this long.
+const LOOK: Duration = Duration::from_millis(20);
 use std::task::{Poll, Waker};
 
 #[derive(Default)]
@@ -150,6 +157,16 @@ impl Watches {
             .set(self.numbers.submissions.get().wrapping_add(1));
     }
 
+    /// Another number after each change of any job, whoever watches it. Read it before what it is about.
+    pub fn changes(&self) -> u64 {
+        self.numbers.changes.get()
+    }
+
+    /// How many watch this exec.
+    pub fn watchers(&self, id: &ExecId) -> u32 {
+        self.numbers.entries.borrow().get(id).map_or(0, |entry| entry.watchers)
+    }
+
     /// Another number after each submission.
     pub fn submissions(&self) -> u64 {
         self.numbers.submissions.get()
@@ -187,6 +204,17 @@ impl Drop for Driving {
             entry.waker = None;
         });
     }
+}
+
+/// Waits until a number is no longer the one that was seen, at most until then; says whether it is another.
+pub async fn moved(number: impl Fn() -> u64, seen: u64, until: Millis) -> bool {
+    while number() == seen {
+        if entropy::now() >= until {
+            return false;
+        }
+        Delay::from(LOOK).await;
+    }
+    true
 }
 
 #[cfg(test)]

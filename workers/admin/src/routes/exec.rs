@@ -1,196 +1,28 @@
-//! Commands in a user's sandbox: accepted at once, driven by the store's alarm, read by id.
+//! Commands in a user's sandbox: accepted at once, driven by the store's alarm, read and followed by id.
 
-use crate::caller::Caller;
-use crate::exec_store::calls::{Cancel, Get, Idempotency, Submit, Submitted};
-use crate::exec_store::{Row, stub};
-use crate::extract::{JsonBody, Parameters};
+pub mod cancel;
+pub mod list;
+pub mod output;
+pub mod status;
+pub mod submit;
+pub mod sync;
+
+use crate::exec_store::Row;
+use crate::extract::Parameters;
 use crate::respond::Failure;
-use crate::{placements, users};
-use axum::Json;
-use axum::extract::State;
-use http::{HeaderMap, StatusCode};
-use molt_common::api::{ExecAccepted, ExecRequest, ExecStatus};
-use molt_common::id::{ExecId, SandboxId, UserId};
-use molt_common::ownership::Owner;
+use molt_common::api::ExecStatus;
+use molt_common::id::{ExecId, UserId};
 use molt_common::problem::Problem;
-use molt_common::sandbox_call::GetState;
-use molt_platform::{call, entropy};
-use worker::Env;
 
-const LONGEST_KEY: usize = 255;
-
-/// Runs a command in a user's sandbox, waking it if need be.
-///
-/// The answer comes at once; the result is read at `pollUrl`. The same `Idempotency-Key` with the same body answers with the same
-/// exec; with another body it is refused.
-#[utoipa::path(post, path = "/api/super/users/{id}/exec", tag = "exec", request_body = ExecRequest,
-    params(("id" = String, Path, format = "uuid"),
-           ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
-    responses((status = 202, body = ExecAccepted), (status = 400, body = Problem), (status = 404, body = Problem),
-              (status = 409, body = Problem, description = "The user is with what ran before"),
-              (status = 413, body = Problem), (status = 422, body = Problem, description = "The key was used with another body")))]
-#[worker::send]
-pub async fn submit(
-    State(env): State<Env>,
-    caller: Caller,
-    parameters: Parameters,
-    headers: HeaderMap,
-    JsonBody(request): JsonBody<ExecRequest>,
-) -> Result<(StatusCode, Json<ExecAccepted>), Failure> {
-    let user_id = parameters.user()?;
-    let now = entropy::now();
-    let id = ExecId::new(now, entropy::bytes()?);
-    let start = request.checked(&id)?;
-    let idempotency = idempotency(&headers, &request)?;
-    let user = users::find(&env, user_id).await?;
-    with_platform(&env, user_id).await?;
-    let submit = Submit {
-        user_id,
-        tier: user.tier,
-        shown: request.shown(),
-        start,
-        idempotency,
-        author: caller.author(),
-    };
-    match call::make(&stub(&env, user_id)?, &submit).await? {
-        Submitted::Accepted { row } => Ok((StatusCode::ACCEPTED, Json(accepted(*row, now.iso())))),
-        Submitted::OtherBody => Err(Problem::new(
-            422,
-            "idempotency_key_reused",
-            "This Idempotency-Key was used with another body. Use a new one for a new command.",
-        )
-        .into()),
-        Submitted::Full {
-            under_way,
-            queued,
-            retry_after_s,
-        } => Err(Problem::new(
-            429,
-            "too_many_commands",
-            format!(
-                "{under_way} commands of this sandbox are under way and {queued} more wait. Wait for some of them."
-            ),
-        )
-        .retry_after(retry_after_s)
-        .into()),
-    }
-}
-
-/// A command would start the sandbox, and nobody but the user's own requests moves him.
-async fn with_platform(env: &Env, user: UserId) -> Result<(), Failure> {
-    if !placements::legacy_is_bound(env) {
-        return Ok(());
-    }
-    let view = call::make(&call::sandbox(env, &SandboxId::personal(user))?, &GetState {}).await?;
-    match placements::owner(env, &view) {
-        Owner::New => Ok(()),
-        Owner::Legacy => Err(Problem::new(
-            409,
-            "owned_by_legacy",
-            "This user is with what ran before, so he has no sandbox here. He moves with his first request once the flag covers him.",
-        )
-        .into()),
-    }
-}
-
-fn idempotency(headers: &HeaderMap, request: &ExecRequest) -> Result<Option<Idempotency>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = value.to_str().unwrap_or_default();
-    if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Problem::invalid(
-            "Idempotency-Key",
-            "must be 1 to 255 visible ASCII characters",
-        ));
-    }
-    Ok(Some(Idempotency {
-        key: key.into(),
-        fingerprint: request.fingerprint(),
-    }))
-}
-
-fn accepted(row: Row, timestamp: String) -> ExecAccepted {
-    ExecAccepted {
-        poll_url: format!("/api/super/users/{}/exec/{}/status", row.user_id, row.exec_id),
-        user_id: row.user_id,
-        command: row.command,
-        exec_id: row.exec_id,
-        state: row.job.state,
-        status: row.job.state.status().into(),
-        asynchronous: true,
-        timestamp,
-    }
-}
-
-/// How a command stands, with its output once it ended.
-#[utoipa::path(get, path = "/api/super/users/{id}/exec/{execId}", tag = "exec",
-    params(("id" = String, Path, format = "uuid"), ("execId" = String, Path)),
-    responses((status = 200, body = ExecStatus), (status = 400, body = Problem), (status = 404, body = Problem)))]
-#[worker::send]
-pub async fn status(State(env): State<Env>, parameters: Parameters) -> Result<Json<ExecStatus>, Failure> {
-    read(&env, &parameters).await.map(Json)
-}
-
-/// The same under the path that older clients poll.
-#[utoipa::path(get, path = "/api/super/users/{id}/exec/{execId}/status", tag = "exec",
-    params(("id" = String, Path, format = "uuid"), ("execId" = String, Path)),
-    responses((status = 200, body = ExecStatus), (status = 400, body = Problem), (status = 404, body = Problem)))]
-#[worker::send]
-pub async fn status_of_older_clients(
-    State(env): State<Env>,
-    parameters: Parameters,
-) -> Result<Json<ExecStatus>, Failure> {
-    read(&env, &parameters).await.map(Json)
-}
-
-/// Cancels a command: TERM, a grace of 5 s, KILL. The answer says how it stands now; read on for the outcome.
-#[utoipa::path(delete, path = "/api/super/users/{id}/exec/{execId}", tag = "exec",
-    params(("id" = String, Path, format = "uuid"), ("execId" = String, Path)),
-    responses((status = 202, body = ExecStatus), (status = 400, body = Problem), (status = 404, body = Problem)))]
-#[worker::send]
-pub async fn cancel(
-    State(env): State<Env>,
-    caller: Caller,
-    parameters: Parameters,
-) -> Result<(StatusCode, Json<ExecStatus>), Failure> {
-    let (user_id, exec_id) = ids(&parameters)?;
-    let row = call::make(
-        &stub(&env, user_id)?,
-        &Cancel {
-            exec_id: exec_id.clone(),
-            author: caller.author(),
-        },
-    )
-    .await?;
-    Ok((StatusCode::ACCEPTED, Json(shown(row, &exec_id)?)))
-}
-
+/// The ids of a path `/users/{id}/exec/{execId}`.
 fn ids(parameters: &Parameters) -> Result<(UserId, ExecId), Failure> {
     let exec_id = ExecId::parse(parameters.text("execId")).map_err(|error| Problem::from(("execId", error)))?;
     Ok((parameters.user()?, exec_id))
 }
 
-async fn read(env: &Env, parameters: &Parameters) -> Result<ExecStatus, Failure> {
-    let (user_id, exec_id) = ids(parameters)?;
-    let row = call::make(
-        &stub(env, user_id)?,
-        &Get {
-            exec_id: exec_id.clone(),
-        },
-    )
-    .await?;
-    shown(row, &exec_id)
-}
-
-fn shown(row: Option<Row>, exec_id: &ExecId) -> Result<ExecStatus, Failure> {
-    let row = row.ok_or_else(|| {
-        Problem::new(
-            404,
-            "unknown_exec",
-            format!("This user has no exec {exec_id}; results are kept for a day."),
-        )
-        .labelled("Exec result not found")
-    })?;
-    Ok(row.into_status())
+fn shown(row: Option<Row>, user: UserId, exec: &ExecId) -> Result<ExecStatus, Failure> {
+    match row {
+        Some(row) => Ok(row.into_status()),
+        None => Err(Problem::unknown_exec(user, exec).into()),
+    }
 }

@@ -1,0 +1,135 @@
+//! Accepting a command.
+
+use crate::caller::Caller;
+use crate::exec_store::calls::{Idempotency, Submit, Submitted};
+use crate::exec_store::{Row, stub};
+use crate::extract::{JsonBody, Parameters};
+use crate::respond::Failure;
+use crate::{placements, users};
+use axum::Json;
+use axum::extract::State;
+use http::{HeaderMap, StatusCode};
+use molt_common::api::{ExecAccepted, ExecRequest};
+use molt_common::id::{ExecId, SandboxId, UserId};
+use molt_common::ownership::Owner;
+use molt_common::problem::Problem;
+use molt_common::sandbox_call::GetState;
+use molt_platform::{call, entropy};
+use worker::Env;
+
+const LONGEST_KEY: usize = 255;
+
+/// Runs a command in a user's sandbox, waking it if need be.
+///
+/// The answer comes at once; the result is read at `pollUrl`. The same `Idempotency-Key` with the same body answers with the same
+/// exec; with another body it is refused.
+#[utoipa::path(post, path = "/api/super/users/{id}/exec", tag = "exec", request_body = ExecRequest,
+    params(("id" = String, Path, format = "uuid"),
+           ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
+    responses((status = 202, body = ExecAccepted), (status = 400, body = Problem), (status = 404, body = Problem),
+              (status = 409, body = Problem, description = "The user is with what ran before"),
+              (status = 413, body = Problem), (status = 422, body = Problem, description = "The key was used with another body"),
+              (status = 429, body = Problem, description = "Too many commands of this sandbox wait for their turn")))]
+#[worker::send]
+pub async fn submit(
+    State(env): State<Env>,
+    caller: Caller,
+    parameters: Parameters,
+    headers: HeaderMap,
+    JsonBody(request): JsonBody<ExecRequest>,
+) -> Result<(StatusCode, Json<ExecAccepted>), Failure> {
+    let row = accept(&env, &caller, parameters.user()?, &headers, &request).await?;
+    Ok((StatusCode::ACCEPTED, Json(accepted(row, entropy::now().iso()))))
+}
+
+/// Hands a command to the user's store, which answers with the exec that it is, old or new.
+pub(super) async fn accept(
+    env: &Env,
+    caller: &Caller,
+    user_id: UserId,
+    headers: &HeaderMap,
+    request: &ExecRequest,
+) -> Result<Row, Failure> {
+    let id = ExecId::new(entropy::now(), entropy::bytes()?);
+    let start = request.checked(&id)?;
+    let idempotency = idempotency(headers, request)?;
+    let user = users::find(env, user_id).await?;
+    with_platform(env, user_id).await?;
+    let submit = Submit {
+        user_id,
+        tier: user.tier,
+        shown: request.shown(),
+        start,
+        idempotency,
+        author: caller.author(),
+    };
+    match call::make(&stub(env, user_id)?, &submit).await? {
+        Submitted::Accepted { row } => Ok(*row),
+        Submitted::OtherBody => Err(Problem::new(
+            422,
+            "idempotency_key_reused",
+            "This Idempotency-Key was used with another body. Use a new one for a new command.",
+        )
+        .into()),
+        Submitted::Full {
+            under_way,
+            queued,
+            retry_after_s,
+        } => Err(Problem::new(
+            429,
+            "too_many_commands",
+            format!(
+                "{under_way} commands of this sandbox are under way and {queued} more wait. Wait for some of them."
+            ),
+        )
+        .retry_after(retry_after_s)
+        .into()),
+    }
+}
+
+/// A command would start the sandbox, and nobody but the user's own requests moves him.
+async fn with_platform(env: &Env, user: UserId) -> Result<(), Failure> {
+    if !placements::legacy_is_bound(env) {
+        return Ok(());
+    }
+    let view = call::make(&call::sandbox(env, &SandboxId::personal(user))?, &GetState {}).await?;
+    match placements::owner(env, &view) {
+        Owner::New => Ok(()),
+        Owner::Legacy => Err(Problem::new(
+            409,
+            "owned_by_legacy",
+            "This user is with what ran before, so he has no sandbox here. He moves with his first request once the flag covers him.",
+        )
+        .into()),
+    }
+}
+
+fn idempotency(headers: &HeaderMap, request: &ExecRequest) -> Result<Option<Idempotency>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = value.to_str().unwrap_or_default();
+    if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Problem::invalid(
+            "Idempotency-Key",
+            "must be 1 to 255 visible ASCII characters",
+        ));
+    }
+    Ok(Some(Idempotency {
+        key: key.into(),
+        fingerprint: request.fingerprint(),
+    }))
+}
+
+pub(super) fn accepted(row: Row, timestamp: String) -> ExecAccepted {
+    ExecAccepted {
+        poll_url: format!("/api/super/users/{}/exec/{}/status", row.user_id, row.exec_id),
+        user_id: row.user_id,
+        command: row.command,
+        exec_id: row.exec_id,
+        state: row.job.state,
+        status: row.job.state.status().into(),
+        asynchronous: true,
+        timestamp,
+    }
+}
