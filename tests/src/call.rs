@@ -109,6 +109,14 @@ impl<'a> Call<'a> {
             .unwrap_or_else(|error| panic!("{name}: no answer: {error:?}"))
     }
 
+    /// Makes the call and leaves the body to be read, for times at which there may be no answer.
+    ///
+    /// # Errors
+    /// When the connection fails.
+    pub async fn start(self) -> reqwest::Result<Response> {
+        self.builder.send().await
+    }
+
     /// Makes the call; an answer or why there is none, for times at which either is right.
     ///
     /// # Errors

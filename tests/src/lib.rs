@@ -37,3 +37,4 @@ pub mod signing_key;
 pub mod socket;
 pub mod stack;
 pub mod wait;
+pub mod watch;

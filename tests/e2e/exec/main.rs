@@ -1,0 +1,12 @@
+//! Commands in sandboxes: their truth, their output, and that nothing of them is left. One stack, with a user of its own where it matters.
+
+mod once;
+
+use e2e_tests::harness::Group;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let group = Group::new("exec", &[]);
+    let modules = [once::trials(&group)];
+    group.run(4, modules.into_iter().flatten().collect())
+}
