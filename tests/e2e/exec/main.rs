@@ -1,12 +1,22 @@
 //! Commands in sandboxes: their truth, their output, and that nothing of them is left. One stack, with a user of its own where it matters.
 
+mod events;
+mod listing;
 mod once;
+mod output;
+mod sync;
 
 use e2e_tests::harness::Group;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let group = Group::new("exec", &[]);
-    let modules = [once::trials(&group)];
+    let modules = [
+        events::trials(&group),
+        listing::trials(&group),
+        once::trials(&group),
+        output::trials(&group),
+        sync::trials(&group),
+    ];
     group.run(4, modules.into_iter().flatten().collect())
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Every route that these tests use, with its method and the statuses that they rely on.
-const USED: [(&str, &str, &[&str]); 15] = [
+const USED: [(&str, &str, &[&str]); 19] = [
     ("/api/super/users", "get", &["200", "400"]),
     ("/api/super/users/lookup/{name}", "get", &["200", "404"]),
     ("/api/super/users/{id}/state", "get", &["200", "400", "404"]),
@@ -13,7 +13,23 @@ const USED: [(&str, &str, &[&str]); 15] = [
     (
         "/api/super/users/{id}/exec",
         "post",
-        &["202", "400", "404", "413", "422"],
+        &["202", "400", "404", "413", "422", "429"],
+    ),
+    ("/api/super/users/{id}/exec", "get", &["200", "400"]),
+    (
+        "/api/super/users/{id}/exec-sync",
+        "post",
+        &["200", "202", "400", "404", "413", "422", "429", "503"],
+    ),
+    (
+        "/api/super/users/{id}/exec/{execId}/output",
+        "get",
+        &["200", "204", "400", "404", "429"],
+    ),
+    (
+        "/api/super/users/{id}/exec/{execId}/cancel",
+        "post",
+        &["202", "400", "404"],
     ),
     ("/api/super/users/{id}/exec/{execId}", "get", &["200", "400", "404"]),
     ("/api/super/users/{id}/exec/{execId}", "delete", &["202", "400", "404"]),
