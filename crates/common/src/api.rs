@@ -1,5 +1,6 @@
 //! Request and answer types of the admin API (`/api/super`).
 
+pub mod bulk;
 pub mod exec;
 pub mod flags;
 pub mod jobs;

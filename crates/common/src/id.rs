@@ -102,6 +102,14 @@ impl ExecId {
         Self(format!("exec_{}_{}", now.0, hex(&random)))
     }
 
+    /// The id that a caller's key names among the jobs of a kind: always the same one, which tells nothing of the key.
+    #[must_use]
+    pub fn of_key(kind: &str, key: &str) -> Self {
+        let digest = Sha256::digest(format!("molt/{kind}/{key}").as_bytes());
+        let digits: String = hex(&digest).chars().take(32).collect();
+        Self(format!("key_{digits}"))
+    }
+
     /// Reads an id given by a caller.
     ///
     /// # Errors
@@ -195,6 +203,10 @@ mod tests {
     fn exec_ids_are_checked() {
         let id = ExecId::new(Millis(5), [7; 12]);
         assert_eq!(ExecId::parse(id.as_str()).unwrap(), id);
+        let keyed = ExecId::of_key("bulk-exec", "a key");
+        assert_eq!(ExecId::parse(keyed.as_str()).unwrap(), keyed);
+        assert_eq!(ExecId::of_key("bulk-exec", "a key"), keyed);
+        assert_ne!(ExecId::of_key("bulk-exec", "another"), keyed);
         for bad in ["", "a b", "a/b", "é", &"x".repeat(65)] {
             assert!(ExecId::parse(bad).is_err(), "{bad}");
         }

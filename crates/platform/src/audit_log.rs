@@ -89,6 +89,18 @@ impl AuditLog {
         Ok(!found.is_empty())
     }
 
+    /// Whether there is an entry about this action on this target.
+    ///
+    /// # Errors
+    /// When storage fails.
+    pub fn has_about(&self, action: &str, target: &str) -> Result<bool> {
+        let found = self.entries(
+            "WHERE action = ? AND target = ? LIMIT 1",
+            vec![action.into(), target.into()],
+        )?;
+        Ok(!found.is_empty())
+    }
+
     /// Walks along the chain. A chain under another name has no sound entry.
     ///
     /// # Errors

@@ -2,7 +2,7 @@
 
 use crate::control_plane::adoption::{self, Watch};
 use crate::control_plane::calls::{
-    EndOneSession, KeepKey, KeyPage, ListKeys, NoteUse, Outcome, ReadBootstrap, ReadKey, ReadTrust, RevokeKey,
+    EndOneSession, KeepKey, KeyPage, ListKeys, NoteJob, NoteUse, Outcome, ReadBootstrap, ReadKey, ReadTrust, RevokeKey,
     SetInvitation, SetSuspension, SwitchBootstrap,
 };
 use crate::control_plane::deliver;
@@ -158,6 +158,11 @@ impl ControlPlane {
                 let changed = store.change_flag(&change)?;
                 self.carry_on().await?;
                 call::answer::<ChangeFlag>(&changed)
+            }
+            NoteJob::PATH => {
+                store.note_job(&call::read(&mut request).await?)?;
+                self.carry_on().await?;
+                call::answer::<NoteJob>(&())
             }
             VerifyChain::PATH => {
                 let verify: VerifyChain = call::read(&mut request).await?;

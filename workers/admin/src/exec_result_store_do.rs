@@ -1,9 +1,9 @@
 //! The `ExecResultStore` Durable Object: accepts, drives and keeps the commands of one sandbox.
 
-use crate::exec_store::calls::{Cancel, Get, Stats, Submit};
+use crate::exec_store::calls::{Cancel, Get, ReadJob, Stats, Submit};
 use crate::exec_store::read_calls::{AwaitEnd, FollowOutput, ListExecs, ReadOutput};
 use crate::exec_store::watch::Watches;
-use crate::exec_store::{drive, store::Store};
+use crate::exec_store::{announce, drive, store::Store};
 use molt_common::audit_call::VerifyChain;
 use molt_common::object_call::Call;
 use molt_platform::audit_log::AuditLog;
@@ -68,6 +68,12 @@ impl ExecResultStore {
             Get::PATH => {
                 let get: Get = call::read(&mut request).await?;
                 call::answer::<Get>(&self.store()?.get(&get.exec_id)?)
+            }
+            ReadJob::PATH => {
+                let read: ReadJob = call::read(&mut request).await?;
+                // The tables exist then.
+                self.store()?;
+                call::answer::<ReadJob>(&announce::read(&self.state.storage().sql(), &read.exec_id)?)
             }
             Cancel::PATH => {
                 let cancel: Cancel = call::read(&mut request).await?;

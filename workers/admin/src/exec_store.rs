@@ -1,5 +1,6 @@
 //! The store of exec results: one SQLite Durable Object per sandbox, driven by its alarm.
 
+pub mod announce;
 pub mod calls;
 pub mod drive;
 mod list;

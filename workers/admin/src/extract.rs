@@ -8,9 +8,11 @@ use http::header::IF_MATCH;
 use http::request::Parts;
 use molt_common::admin_key::KeyId;
 use molt_common::id::UserId;
+use molt_common::job_cursor::JobCursor;
 use molt_common::problem::Problem;
 use molt_common::signup::Address;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 
@@ -40,6 +42,11 @@ async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, Fail
             _ => Problem::new(400, "body_not_read", "The body could not be read to its end."),
         })?;
     Ok(bytes)
+}
+
+/// A part of a JSON body, with the same problems as the whole.
+pub fn fitted<T: DeserializeOwned>(value: Value) -> Result<T, Failure> {
+    parse(value.to_string().as_bytes())
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
@@ -198,6 +205,24 @@ pub struct ByEmail;
 /// By version, newest first.
 pub struct ByVersion;
 
+/// By place in the job, from 1.
+pub struct ByPlace;
+
+impl Order for ByPlace {
+    fn is_cursor(text: &str) -> bool {
+        version(text).is_some_and(|place| u32::try_from(place).is_ok())
+    }
+}
+
+/// By time of submission, newest first.
+pub struct BySubmission;
+
+impl Order for BySubmission {
+    fn is_cursor(text: &str) -> bool {
+        JobCursor::parse(text).is_some()
+    }
+}
+
 impl Order for ByVersion {
     fn is_cursor(text: &str) -> bool {
         version(text).is_some()
@@ -235,6 +260,10 @@ pub struct Page<O = ByUser> {
 pub type KeyPage = Page<ByKey>;
 /// A page of invitations.
 pub type InvitationPage = Page<ByEmail>;
+/// A page of jobs.
+pub type JobPage = Page<BySubmission>;
+/// A page of a job's parts.
+pub type PartPage = Page<ByPlace>;
 /// A page of changes.
 pub type ChangePage = Page<ByVersion>;
 

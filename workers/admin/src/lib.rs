@@ -1,5 +1,7 @@
 //! The admin API: `/api/super/*` for operators and scripts, and the store of exec results.
 
+mod bulk_job;
+mod bulk_job_do;
 mod caller;
 mod control_plane;
 mod control_plane_do;
@@ -7,6 +9,7 @@ mod exec_result_store_do;
 mod exec_store;
 mod extract;
 mod internal;
+mod job_index;
 mod permission;
 mod placements;
 mod rate_limiter;

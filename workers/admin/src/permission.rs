@@ -33,6 +33,12 @@ pub const TABLE: &[(&str, &str, Scope)] = &[
     ("POST", "/api/super/users/{id}/exec/{execId}/cancel", Scope::ExecWrite),
     ("GET", "/api/super/users/{id}/exec/{execId}/output", Scope::ExecRead),
     ("GET", "/api/super/users/{id}/exec/{execId}/status", Scope::ExecRead),
+    // Every kind of job so far is about commands.
+    ("GET", "/api/super/jobs", Scope::ExecRead),
+    ("GET", "/api/super/jobs/{id}", Scope::ExecRead),
+    ("DELETE", "/api/super/jobs/{id}", Scope::ExecWrite),
+    ("GET", "/api/super/jobs/{id}/children", Scope::ExecRead),
+    ("POST", "/api/super/bulk/exec", Scope::ExecWrite),
     ("GET", "/api/super/keys", Scope::KeysWrite),
     ("POST", "/api/super/keys", Scope::KeysWrite),
     ("GET", "/api/super/keys/{id}", Scope::KeysWrite),

@@ -1,9 +1,12 @@
 //! `/api/super`: one file per resource. The OpenAPI document is generated from the handlers.
 
 mod audit;
+mod bulk;
 mod exec;
 mod flags;
+mod idempotency;
 mod invitations;
+mod jobs;
 mod keys;
 mod migration;
 mod state;
@@ -86,6 +89,10 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
         .routes(routes!(flags::undo))
         .routes(routes!(flags::evaluate))
         .routes(routes!(migration::status))
+        .routes(routes!(jobs::list))
+        .routes(routes!(jobs::read, jobs::cancel))
+        .routes(routes!(jobs::children))
+        .routes(routes!(bulk::submit))
         .routes(routes!(exec::submit::submit, exec::list::list))
         .routes(routes!(exec::sync::run))
         .routes(routes!(exec::status::status, exec::cancel::cancel))

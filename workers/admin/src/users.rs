@@ -57,6 +57,19 @@ struct StateRow {
 }
 
 #[derive(Deserialize)]
+struct TierRow {
+    id: String,
+    tier: u8,
+}
+
+impl TierRow {
+    fn read(self) -> Result<(UserId, u8)> {
+        let id = UserId::parse(&self.id).map_err(|error| format!("user id {}: {error}", self.id))?;
+        Ok((id, self.tier))
+    }
+}
+
+#[derive(Deserialize)]
 struct LifecycleCount {
     lifecycle: Option<String>,
     count: u32,
@@ -103,6 +116,31 @@ pub async fn find(env: &Env, id: UserId) -> std::result::Result<User, Failure> {
                 .labelled("Not found")
                 .into()
         })
+}
+
+/// Users who are not suspended, by id, with their tiers; at most so many.
+pub async fn active(env: &Env, most: usize) -> Result<Vec<(UserId, u8)>> {
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    let rows = database(env)?
+        .prepare("SELECT id, tier FROM users WHERE status = 'active' ORDER BY id LIMIT ?1")
+        .bind_refs(&[D1Type::Integer(most)])?
+        .all()
+        .await?
+        .results::<TierRow>()?;
+    rows.into_iter().map(TierRow::read).collect()
+}
+
+/// Those of these users whom there are, with their tiers.
+pub async fn tiers(env: &Env, users: &[UserId]) -> Result<Vec<(UserId, u8)>> {
+    // One parameter: a statement may have a hundred.
+    let ids = serde_json::to_string(users)?;
+    let rows = database(env)?
+        .prepare("SELECT id, tier FROM users WHERE id IN (SELECT value FROM json_each(?1))")
+        .bind_refs(&[D1Type::Text(&ids)])?
+        .all()
+        .await?
+        .results::<TierRow>()?;
+    rows.into_iter().map(TierRow::read).collect()
 }
 
 /// Every user of this name, whatever its capitals.

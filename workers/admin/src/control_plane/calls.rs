@@ -3,11 +3,13 @@
 use molt_common::admin_key::{KeyId, KeyRecord};
 use molt_common::audit::Author;
 use molt_common::id::UserId;
+use molt_common::job_id::JobId;
 use molt_common::object_call::Call;
 use molt_common::scope::Scope;
 use molt_common::time::Millis;
 use molt_common::trust::{EndSession, TrustSnapshot};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A key as it is stored, without what opens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,6 +200,24 @@ pub struct Outcome {
     pub changed: bool,
     /// Whether the copy has it already; if not, it will soon.
     pub copied: bool,
+}
+
+/// A job about many users was submitted or cancelled: to be noted once, however often it is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct NoteJob {
+    /// Which.
+    pub job_id: JobId,
+    /// `<thing>.<done>`.
+    pub action: String,
+    /// Who did.
+    pub author: Author,
+    /// More; the trail cleans it.
+    pub detail: Value,
+}
+
+impl Call for NoteJob {
+    const PATH: &'static str = "/jobs/note";
+    type Answer = ();
 }
 
 /// Invite an address, or take the invitation back.

@@ -7,6 +7,7 @@ mod people;
 
 pub use outbox::{Item, Task};
 
+use super::calls::NoteJob;
 use molt_common::audit::{Author, Chain, Change};
 use molt_common::time::Millis;
 use molt_common::trust::TrustSnapshot;
@@ -131,6 +132,18 @@ impl<'a> Store<'a> {
             )?
             .to_array()?;
         rows.into_iter().next().ok_or_else(|| stored("no control row"))
+    }
+
+    /// Notes, once, what was done about a job.
+    pub fn note_job(&self, told: &NoteJob) -> Result<bool> {
+        let target = told.job_id.to_string();
+        let note = Note {
+            author: &told.author,
+            action: &told.action,
+            target: &target,
+            detail: told.detail.clone(),
+        };
+        self.change(&note, false, |_| Ok(!self.audit().has_about(&told.action, &target)?))
     }
 
     /// Version that routers must have.

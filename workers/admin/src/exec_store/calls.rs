@@ -1,10 +1,12 @@
 //! Calls to the store, both ends in this worker.
 
 use super::Row;
+use super::announce::ExecJobView;
 use molt_common::api::exec::ExecStats;
 use molt_common::audit::Author;
 use molt_common::control::ExecStart;
 use molt_common::id::{ExecId, UserId};
+use molt_common::job_id::JobId;
 use molt_common::object_call::Call;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +32,8 @@ pub struct Submit {
     pub start: ExecStart,
     /// Key, if the caller gave one.
     pub idempotency: Option<Idempotency>,
+    /// The job that it is a part of.
+    pub parent: Option<JobId>,
     /// Who submits it.
     pub author: Author,
 }
@@ -68,6 +72,18 @@ pub struct Get {
 impl Call for Get {
     const PATH: &'static str = "/get";
     type Answer = Option<Row>;
+}
+
+/// Read one exec as a job, without its output.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ReadJob {
+    /// Its id.
+    pub exec_id: ExecId,
+}
+
+impl Call for ReadJob {
+    const PATH: &'static str = "/job";
+    type Answer = Option<ExecJobView>;
 }
 
 /// Cancel one exec.

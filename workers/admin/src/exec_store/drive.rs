@@ -7,6 +7,7 @@ mod upkeep;
 
 use super::store::Store;
 use crate::exec_result_store_do::ExecResultStore;
+use crate::job_index::announcing;
 use futures_util::future::{Either, FutureExt, LocalBoxFuture, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use molt_common::time::Millis;
@@ -23,7 +24,7 @@ use worker::{Delay, Result};
 /// After so long a step asks nothing new and is continued by the next.
 const ASKING_MS: u64 = 6_500;
 /// No step is longer, whatever happens: calls that hang are given up before.
-const STEP_MS: u64 = 9_000;
+const STEP_MS: u64 = 8_500;
 /// Submissions and interruptions are looked for so often, in memory alone.
 const TICK: Duration = Duration::from_millis(10);
 
@@ -62,14 +63,22 @@ pub async fn step(object: &ExecResultStore) -> Result<()> {
         ends_at: began.plus(STEP_MS),
     };
     let upkeep = Upkeep::default();
+    let (driven, announce_at) =
+        announcing::beside(&object.state, &object.env, drive(object, &store, step, &upkeep)).await;
+    driven?;
+    finish(object, &store, began, upkeep.has_failed(), announce_at).await
+}
+
+/// Brings on what may be under way, until nothing is left to do or the step must end.
+async fn drive(object: &ExecResultStore, store: &Store, step: Step, upkeep: &Upkeep) -> Result<()> {
     let mut under_way: FuturesUnordered<LocalBoxFuture<'_, ()>> = FuturesUnordered::new();
     let mut looked_at = None;
     while entropy::now() < step.ends_at {
         let submissions = object.watches.submissions();
         if looked_at != Some(submissions) && entropy::now() < step.asks_until {
             looked_at = Some(submissions);
-            begin(object, &store, step, &under_way)?;
-            if upkeep.begins(object, &store)? {
+            begin(object, store, step, &under_way)?;
+            if upkeep.begins(object, store)? {
                 under_way.push(upkeep.run(object).boxed_local());
             }
         }
@@ -82,9 +91,7 @@ pub async fn step(object: &ExecResultStore) -> Result<()> {
         }
         object.watches.wake_interrupted();
     }
-    drop(under_way);
-    let failed = upkeep.has_failed();
-    finish(object, &store, began, failed).await
+    Ok(())
 }
 
 /// Begins whatever may be under way and is not.
@@ -118,7 +125,13 @@ fn begin<'a>(
 }
 
 /// Ends a step: forgets what is to be forgotten and sets the next alarm. From the look at what is left to the alarm nothing is awaited.
-async fn finish(object: &ExecResultStore, store: &Store, began: Millis, upkeep_failed: bool) -> Result<()> {
+async fn finish(
+    object: &ExecResultStore,
+    store: &Store,
+    began: Millis,
+    upkeep_failed: bool,
+    announce_at: Option<Millis>,
+) -> Result<()> {
     let more = store.purge(entropy::now())?;
     let now = entropy::now();
     store.stepped(now.since(began))?;
@@ -131,7 +144,7 @@ async fn finish(object: &ExecResultStore, store: &Store, began: Millis, upkeep_f
     } else {
         store.next_expiry()?
     };
-    if let Some(at) = next {
+    if let Some(at) = [next, announce_at].into_iter().flatten().min() {
         object
             .state
             .storage()

@@ -53,6 +53,7 @@ impl ExecResultStore {
                 start: &submit.start,
                 job: &job,
                 key: key.map(|key| (key.key.as_str(), key.fingerprint.as_str())),
+                parent: submit.parent.as_ref(),
             })?;
             AuditLog::of(&self.state, Chain::Exec(submit.user_id)).append(&Change {
                 at: entropy::now(),

@@ -6,6 +6,7 @@ pub mod retention;
 mod schema;
 mod steps;
 
+use super::announce;
 use molt_common::time::Millis;
 use molt_platform::transaction;
 use worker::{Error, Result, SqlStorage, SqlStorageValue, State};
@@ -20,7 +21,10 @@ impl Store {
     /// Makes or upgrades the tables; once in the object's life is enough.
     pub fn create(state: &State) -> Result<()> {
         let sql = state.storage().sql();
-        transaction::atomically(state, || schema::bring_up_to_date(&sql))
+        transaction::atomically(state, || {
+            schema::bring_up_to_date(&sql)?;
+            announce::create(&sql)
+        })
     }
 
     /// The tables, which exist.

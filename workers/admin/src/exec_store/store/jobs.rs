@@ -1,10 +1,11 @@
 //! Commands and where they stand.
 
 use super::{Row as Columns, Store, stored};
-use crate::exec_store::{Output, Row};
+use crate::exec_store::{Output, Row, announce};
 use molt_common::api::exec::{ExecSummary, JobState};
 use molt_common::control::{ExecReport, ExecStart};
 use molt_common::id::{ExecId, UserId};
+use molt_common::job_id::JobId;
 use molt_common::output::OutputCursor;
 use molt_common::time::Millis;
 use molt_lifecycle::exec::ExecJob;
@@ -28,6 +29,8 @@ pub struct NewExec<'a> {
     pub job: &'a ExecJob,
     /// A caller's key, and the fingerprint of what it was used for.
     pub key: Option<(&'a str, &'a str)>,
+    /// The job that it is a part of.
+    pub parent: Option<&'a JobId>,
 }
 
 /// A job that has not ended, with what is needed to bring it on.
@@ -92,7 +95,7 @@ impl Store {
                 fingerprint,
             ],
         )?;
-        Ok(())
+        announce::accepted(&self.sql, &new.start.exec_id, new.parent)
     }
 
     /// Whose commands these are; `None` before the first. An object has one user's.
@@ -245,7 +248,7 @@ impl Store {
                 id.as_str().into(),
             ],
         )?;
-        Ok(())
+        announce::moved(&self.sql, id)
     }
 }
 

@@ -23,7 +23,7 @@ impl Store {
             .map(|row| row?.text())
             .collect::<Result<Vec<_>>>()?;
         for id in &doomed {
-            for table in ["output", "outputs", "execs"] {
+            for table in ["output", "outputs", "exec_jobs", "execs"] {
                 self.sql.exec(
                     &format!("DELETE FROM {table} WHERE exec_id = ?"),
                     vec![id.as_str().into()],

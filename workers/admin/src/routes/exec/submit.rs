@@ -5,6 +5,7 @@ use crate::exec_store::calls::{Idempotency, Submit, Submitted};
 use crate::exec_store::{Row, stub};
 use crate::extract::{JsonBody, Parameters};
 use crate::respond::Failure;
+use crate::routes::idempotency;
 use crate::{placements, users};
 use axum::Json;
 use axum::extract::State;
@@ -16,8 +17,6 @@ use molt_common::problem::Problem;
 use molt_common::sandbox_call::GetState;
 use molt_platform::{call, entropy};
 use worker::Env;
-
-const LONGEST_KEY: usize = 255;
 
 /// Runs a command in a user's sandbox, waking it if need be.
 ///
@@ -52,7 +51,7 @@ pub(super) async fn accept(
 ) -> Result<Row, Failure> {
     let id = ExecId::new(entropy::now(), entropy::bytes()?);
     let start = request.checked(&id)?;
-    let idempotency = idempotency(headers, request)?;
+    let idempotency = keyed(headers, request)?;
     let user = users::find(env, user_id).await?;
     with_platform(env, user_id).await?;
     let submit = Submit {
@@ -61,16 +60,12 @@ pub(super) async fn accept(
         shown: request.shown(),
         start,
         idempotency,
+        parent: None,
         author: caller.author(),
     };
     match call::make(&stub(env, user_id)?, &submit).await? {
         Submitted::Accepted { row } => Ok(*row),
-        Submitted::OtherBody => Err(Problem::new(
-            422,
-            "idempotency_key_reused",
-            "This Idempotency-Key was used with another body. Use a new one for a new command.",
-        )
-        .into()),
+        Submitted::OtherBody => Err(idempotency::reused().into()),
         Submitted::Full {
             under_way,
             queued,
@@ -104,19 +99,9 @@ async fn with_platform(env: &Env, user: UserId) -> Result<(), Failure> {
     }
 }
 
-fn idempotency(headers: &HeaderMap, request: &ExecRequest) -> Result<Option<Idempotency>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else {
-        return Ok(None);
-    };
-    let key = value.to_str().unwrap_or_default();
-    if key.is_empty() || key.len() > LONGEST_KEY || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Problem::invalid(
-            "Idempotency-Key",
-            "must be 1 to 255 visible ASCII characters",
-        ));
-    }
-    Ok(Some(Idempotency {
-        key: key.into(),
+fn keyed(headers: &HeaderMap, request: &ExecRequest) -> Result<Option<Idempotency>, Problem> {
+    Ok(idempotency::key(headers)?.map(|key| Idempotency {
+        key,
         fingerprint: request.fingerprint(),
     }))
 }

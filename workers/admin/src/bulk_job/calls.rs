@@ -1,0 +1,107 @@
+//! Calls to the object of a bulk job, both ends in this worker.
+
+use molt_common::api::ExecRequest;
+use molt_common::api::bulk::JobChild;
+use molt_common::api::jobs::JobView;
+use molt_common::audit::Author;
+use molt_common::id::UserId;
+use molt_common::job_id::JobId;
+use molt_common::object_call::Call;
+use molt_lifecycle::bulk::BulkLimits;
+use serde::{Deserialize, Serialize};
+
+/// In whose sandbox, and with which tier where that is started.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Target {
+    /// Whose.
+    pub user_id: UserId,
+    /// 1, 2 or 3.
+    pub tier: u8,
+}
+
+/// Accept a job. Its object is new, or was given the same key before.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Submit {
+    /// Its id.
+    pub job_id: JobId,
+    /// What is to be run; it was checked.
+    pub request: ExecRequest,
+    /// In whose sandboxes, in this order.
+    pub targets: Vec<Target>,
+    /// How they are run.
+    pub limits: BulkLimits,
+    /// What the whole request is recognised by when its key comes again.
+    pub fingerprint: String,
+    /// Who submits it.
+    pub author: Author,
+}
+
+/// Answer to [`Submit`].
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "answer")]
+pub enum Submitted {
+    /// Accepted now, or before under the same key.
+    Accepted {
+        /// How it stands.
+        view: Box<JobView>,
+    },
+    /// The key was used with another body.
+    OtherBody,
+    /// It has not the form that a job must have.
+    Refused {
+        /// Why.
+        error: String,
+    },
+}
+
+impl Call for Submit {
+    const PATH: &'static str = "/submit";
+    type Answer = Submitted;
+}
+
+/// How does it stand?
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Read {}
+
+impl Call for Read {
+    const PATH: &'static str = "/read";
+    /// `None`: there is no such job, or none any more.
+    type Answer = Option<JobView>;
+}
+
+/// A page of its parts.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Children {
+    /// Those behind this place, which count from 1; 0 for the first page.
+    pub after: u32,
+    /// Most of them.
+    pub limit: u32,
+}
+
+impl Call for Children {
+    const PATH: &'static str = "/children";
+    /// `None`: there is no such job, or none any more.
+    type Answer = Option<ChildPage>;
+}
+
+/// Answer to [`Children`].
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ChildPage {
+    /// Parts in order.
+    pub children: Vec<JobChild>,
+    /// Place of the last of them, if more follow.
+    pub next: Option<u32>,
+}
+
+/// Cancel it, with its parts.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Cancel {
+    /// Who cancels it.
+    pub author: Author,
+}
+
+impl Call for Cancel {
+    const PATH: &'static str = "/cancel";
+    /// Whether there is such a job.
+    type Answer = bool;
+}

@@ -1,0 +1,172 @@
+//! Jobs: whatever goes on after the answer that accepted it.
+
+use crate::bulk_job::{self, calls as bulk};
+use crate::caller::Caller;
+use crate::exec_store;
+use crate::exec_store::calls::{Cancel, ReadJob};
+use crate::extract::{Asked, JobPage, Parameters, PartPage};
+use crate::job_index::list::{self, Filter};
+use crate::respond::Failure;
+use axum::Json;
+use axum::extract::State;
+use http::StatusCode;
+use molt_common::api::JobState;
+use molt_common::api::bulk::JobChildren;
+use molt_common::api::jobs::{JobList, JobView};
+use molt_common::id::UserId;
+use molt_common::job_cursor::JobCursor;
+use molt_common::job_id::{JobId, JobKind};
+use molt_common::problem::Problem;
+use molt_common::time::Millis;
+use molt_platform::{call, entropy};
+use worker::Env;
+
+/// Lists jobs, newest first, as they were last announced; that is a second or two old. One job by its id is read from its object.
+#[utoipa::path(get, path = "/api/super/jobs", tag = "jobs",
+    params(("kind" = Option<String>, Query, description = "`exec` or `bulk-exec`"),
+           ("user" = Option<String>, Query, format = "uuid", description = "On whose sandbox"),
+           ("state" = Option<JobState>, Query),
+           ("parent" = Option<String>, Query, description = "Id of a job: its parts"),
+           ("since" = Option<String>, Query, format = "date-time", description = "Submitted then or later; ISO-8601"),
+           ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+           ("limit" = Option<u32>, Query, description = "1 to 200, 100 when absent")),
+    responses((status = 200, body = JobList), (status = 400, body = Problem)))]
+#[worker::send]
+pub async fn list(State(env): State<Env>, asked: Asked, page: JobPage) -> Result<Json<JobList>, Failure> {
+    let filter = filter(&asked)?;
+    let after = JobCursor::parse(&page.cursor);
+    let found = list::page(&env, &filter, after.as_ref(), page.limit, entropy::now()).await?;
+    Ok(Json(JobList {
+        jobs: found.jobs,
+        next_cursor: found.next.map(|next| next.to_string()),
+    }))
+}
+
+fn filter(asked: &Asked) -> Result<Filter, Problem> {
+    let kind = asked.text("kind").map(|word| {
+        JobKind::parse(word).ok_or_else(|| Problem::invalid("kind", format!("must be one of {}", words(&KINDS))))
+    });
+    let state = asked.text("state").map(|word| {
+        let all = JobState::ALL.map(JobState::word);
+        JobState::parse(word).ok_or_else(|| Problem::invalid("state", format!("must be one of {}", words(&all))))
+    });
+    let user = asked
+        .text("user")
+        .map(|text| UserId::parse(text).map_err(|error| Problem::invalid("user", error)));
+    let parent = asked
+        .text("parent")
+        .map(|text| JobId::parse(text).map_err(|error| Problem::invalid("parent", error)));
+    let since = asked
+        .text("since")
+        .map(|text| Millis::parse_iso(text).ok_or_else(|| Problem::invalid("since", "must be a time in ISO-8601")));
+    Ok(Filter {
+        kind: kind.transpose()?,
+        user: user.transpose()?,
+        state: state.transpose()?,
+        parent: parent.transpose()?,
+        since: since.transpose()?,
+    })
+}
+
+const KINDS: [&str; 2] = [JobKind::Exec.word(), JobKind::BulkExec.word()];
+
+fn words(all: &[&str]) -> String {
+    all.join(", ")
+}
+
+/// One job, as its object has it.
+#[utoipa::path(get, path = "/api/super/jobs/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "`<kind>.<owner>.<id>`")),
+    responses((status = 200, body = JobView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+#[worker::send]
+pub async fn read(State(env): State<Env>, parameters: Parameters) -> Result<Json<JobView>, Failure> {
+    let id = job_id(&parameters)?;
+    view(&env, &id).await.map(Json)
+}
+
+/// Cancels a job, with its parts. One that has ended stays as it is. The answer says how it stands now; read on for the outcome.
+#[utoipa::path(delete, path = "/api/super/jobs/{id}", tag = "jobs",
+    params(("id" = String, Path, description = "`<kind>.<owner>.<id>`")),
+    responses((status = 202, body = JobView), (status = 400, body = Problem), (status = 404, body = Problem)))]
+#[worker::send]
+pub async fn cancel(
+    State(env): State<Env>,
+    caller: Caller,
+    parameters: Parameters,
+) -> Result<(StatusCode, Json<JobView>), Failure> {
+    let id = job_id(&parameters)?;
+    let author = caller.author();
+    match id.owner() {
+        Some(user) => {
+            let cancel = Cancel {
+                exec_id: id.local().clone(),
+                author,
+            };
+            call::make(&exec_store::stub(&env, user)?, &cancel).await?;
+        }
+        None => {
+            call::make(&bulk_job::stub(&env, &id)?, &bulk::Cancel { author }).await?;
+        }
+    }
+    view(&env, &id).await.map(|view| (StatusCode::ACCEPTED, Json(view)))
+}
+
+/// The parts of a job, as its object has them; a job about one sandbox has none.
+#[utoipa::path(get, path = "/api/super/jobs/{id}/children", tag = "jobs",
+    params(("id" = String, Path, description = "`<kind>.<owner>.<id>`"),
+           ("cursor" = Option<String>, Query, description = "`nextCursor` of the page before"),
+           ("limit" = Option<u32>, Query, description = "1 to 200, 100 when absent")),
+    responses((status = 200, body = JobChildren), (status = 400, body = Problem), (status = 404, body = Problem)))]
+#[worker::send]
+pub async fn children(
+    State(env): State<Env>,
+    parameters: Parameters,
+    page: PartPage,
+) -> Result<Json<JobChildren>, Failure> {
+    let id = job_id(&parameters)?;
+    if id.owner().is_some() {
+        view(&env, &id).await?;
+        return Ok(Json(JobChildren {
+            children: vec![],
+            next_cursor: None,
+        }));
+    }
+    let ask = bulk::Children {
+        after: page.cursor.parse().unwrap_or(0),
+        limit: page.limit,
+    };
+    let found = call::make(&bulk_job::stub(&env, &id)?, &ask).await?;
+    let found = found.ok_or_else(|| unknown(&id))?;
+    Ok(Json(JobChildren {
+        children: found.children,
+        next_cursor: found.next.map(|place| place.to_string()),
+    }))
+}
+
+/// The id `{id}`.
+fn job_id(parameters: &Parameters) -> Result<JobId, Failure> {
+    JobId::parse(parameters.text("id")).map_err(|error| Problem::invalid("id", error).into())
+}
+
+async fn view(env: &Env, id: &JobId) -> Result<JobView, Failure> {
+    let found = match id.owner() {
+        Some(user) => {
+            let exec_id = id.local().clone();
+            let read = call::make(&exec_store::stub(env, user)?, &ReadJob { exec_id }).await?;
+            read.map(|job| job.view)
+        }
+        None => call::make(&bulk_job::stub(env, id)?, &bulk::Read {}).await?,
+    };
+    found.ok_or_else(|| unknown(id))
+}
+
+/// 404 for an id that no job has, or has any more.
+fn unknown(id: &JobId) -> Failure {
+    let kept = match id.kind() {
+        JobKind::Exec => "results of commands are kept for a day, the newest hundred of each sandbox",
+        JobKind::BulkExec => "they are kept for 30 days after their end",
+    };
+    Problem::new(404, "unknown_job", format!("There is no job {id}; {kept}."))
+        .labelled("Not found")
+        .into()
+}
