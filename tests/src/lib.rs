@@ -18,6 +18,7 @@ pub mod harness;
 pub mod hostile_tokens;
 pub mod induced_faults;
 pub mod jar;
+pub mod jobs;
 pub mod launch;
 pub mod load;
 pub mod migration;

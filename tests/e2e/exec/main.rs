@@ -1,6 +1,8 @@
 //! Commands in sandboxes: their truth, their output, and that nothing of them is left. One stack, with a user of its own where it matters.
 
+mod bulk;
 mod events;
+mod jobs;
 mod listing;
 mod once;
 mod output;
@@ -12,7 +14,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let group = Group::new("exec", &[]);
     let modules = [
+        bulk::trials(&group),
         events::trials(&group),
+        jobs::trials(&group),
         listing::trials(&group),
         once::trials(&group),
         output::trials(&group),

@@ -3,7 +3,7 @@
 use crate::world::{Watch, answered_by, assert_apart, cover, legacy, person, placed};
 use e2e_tests::stack::Stack;
 use e2e_tests::wait::until;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -106,6 +106,23 @@ pub async fn an_admin_call_starts_nothing_for_a_user_who_is_elsewhere(stack: Arc
         .send()
         .await;
     exec.problem(409, "owned_by_legacy");
+    // As a part of a job about many users it is refused for him alone.
+    let bulk = stack
+        .bulk(std::slice::from_ref(&user), json!({"command": "true"}))
+        .await;
+    assert_eq!(stack.job_ends(&bulk).await["state"], "failed");
+    let part = stack.children(&bulk, 1).await.remove(0);
+    assert_eq!(
+        (&part["state"], &part["exitCode"], &part["execId"]),
+        (&json!("rejected"), &Value::Null, &Value::Null),
+        "{part}"
+    );
+    assert!(
+        part["error"]
+            .as_str()
+            .is_some_and(|why| why.contains("what ran before")),
+        "{part}"
+    );
     let state = stack.state(&user).await;
     assert_eq!(
         (&state["generation"], &state["lifecycle"]),
