@@ -137,7 +137,7 @@ async fn refused(object: &Sandbox, error: &worker::Error) -> Result<()> {
 /// Drops the object's memory once its state is on disk. The runtime runs this alarm again in a fresh object.
 async fn abort(object: &Sandbox, reason: &str) -> Result<()> {
     object.state.storage().sync().await?;
-    object::abort(&object.state, reason)
+    object::abort(&object.state, reason).await
 }
 
 /// Id of the sandbox, which is the object's name. The runtime does not know it in an object that was called from another process by number
