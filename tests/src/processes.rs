@@ -104,3 +104,17 @@ pub fn variable(pid: i32, name: &str) -> Option<String> {
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
     Some(value.to_owned())
 }
+
+/// Processes whose environment holds `name=value`: a mark that a command hands on to everything it starts, whatever parent, session or
+/// state that has. What has ended is not among them, nor is what threw its environment away.
+#[must_use]
+pub fn marked(name: &str, value: &str) -> Vec<Process> {
+    let mark = format!("{name}={value}").into_bytes();
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let bears = |pid: &i32| {
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|pair| pair == mark)
+    };
+    pids.filter(bears).filter_map(Process::read).collect()
+}

@@ -2,10 +2,11 @@
 //! `scripts/build` makes into a folder of their own and nothing deploys.
 
 use crate::forward::header;
+use crate::object;
 use crate::outbound::{self, Freshness, Limits};
 use crate::settings;
 use web_sys::Request;
-use worker::Env;
+use worker::{Env, Result, State};
 
 /// Header that asks for one: a place such as `router`, alone or followed by `/trap` or `/stack`.
 pub const HEADER: &str = "induced-panic";
@@ -40,6 +41,18 @@ pub fn asked(text: Option<&str>, place: &str) {
         Some("/trap") => core::arch::wasm32::unreachable(),
         Some("/stack") => drop(deeper(0)),
         _ => {}
+    }
+}
+
+/// Drops the object from memory when a text asks for it: the place, followed by `/evict`. Whatever it does at the time ends with it, as when
+/// the runtime evicts it.
+///
+/// # Errors
+/// The runtime's own, when it was asked for.
+pub async fn eviction(state: &State, text: Option<&str>, place: &str) -> Result<()> {
+    match text.and_then(|text| text.strip_prefix(place)) {
+        Some("/evict") => object::abort(state, "induced").await,
+        _ => Ok(()),
     }
 }
 

@@ -7,6 +7,7 @@ mod listing;
 mod once;
 mod output;
 mod sync;
+mod truth;
 
 use e2e_tests::harness::Group;
 use std::process::ExitCode;
@@ -21,6 +22,7 @@ fn main() -> ExitCode {
         once::trials(&group),
         output::trials(&group),
         sync::trials(&group),
+        truth::trials(&group),
     ];
     group.run(4, modules.into_iter().flatten().collect())
 }

@@ -1,5 +1,6 @@
 //! A stack whose workers panic on request (`scripts/build --induced-panic`): what a panic takes along, and what it leaves alone.
 
+mod exec_store;
 mod kv;
 mod one_request;
 mod trap;
@@ -19,6 +20,9 @@ fn main() -> ExitCode {
             a_panic_in_the_router_ends_its_request_only, a_panic_in_the_gateway_ends_its_request_only,
             a_panic_in_the_sandbox_object_ends_its_request_only, a_panic_in_the_admin_worker_ends_its_request_only,
             a_panic_in_the_exec_store_ends_its_request_only, a_burst_of_panics_everywhere_changes_nothing,
+        }
+        exec_store {
+            a_command_outlives_the_memory_of_its_store, a_command_that_wakes_its_sandbox_is_not_forgotten_nor_run_twice,
         }
         trap { after_a_trap_the_worker_serves_again_and_nothing_stored_is_lost }
     };

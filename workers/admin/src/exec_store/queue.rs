@@ -17,7 +17,11 @@ impl ExecResultStore {
     /// Accepts a command, once per key.
     pub(crate) async fn submit(&self, submit: &Submit) -> Result<Submitted> {
         #[cfg(feature = "induced-panic")]
-        molt_platform::induced::asked(submit.start.env.get("INDUCED_PANIC").map(String::as_str), "exec-store");
+        {
+            let asked = submit.start.env.get("INDUCED_PANIC").map(String::as_str);
+            molt_platform::induced::asked(asked, "exec-store");
+            molt_platform::induced::eviction(&self.state, asked, "exec-store").await?;
+        }
         let store = self.store()?;
         let id = ExecId::parse(&submit.start.exec_id).map_err(|error| Error::RustError(error.to_string()))?;
         let row = |id: &ExecId| -> Result<Submitted> {
