@@ -3,6 +3,7 @@
 //! Everything here panics with a sentence when the platform does not do what every caller may rely on; the tests themselves assert the rest.
 
 pub mod attacks;
+pub mod beside;
 pub mod call;
 pub mod cli;
 pub mod control_kv;
@@ -38,6 +39,8 @@ pub mod secrets;
 pub mod signing_key;
 pub mod socket;
 pub mod stack;
+pub mod tree;
 pub mod truth;
 pub mod wait;
 pub mod watch;
+pub mod written;

@@ -4,6 +4,7 @@
 use crate::launch::Launch;
 use crate::people::User;
 use crate::processes::{self, Process};
+use crate::reply::Reply;
 use crate::stack::Stack;
 use crate::wait::until;
 use nix::sys::signal::Signal;
@@ -370,12 +371,22 @@ impl Stack {
     /// # Panics
     /// When the request is answered as if nothing had happened.
     pub async fn evict_store(&self, user: &User) {
-        let body = json!({"command": "true", "env": {"INDUCED_PANIC": "exec-store/evict"}});
-        let asked = self.post(&user.path("/exec")).admin().json(&body).attempt().await;
-        let answer = asked.map(|reply| (reply.status, reply.text()));
+        let answer = self
+            .ask_for_eviction(user)
+            .await
+            .map(|reply| (reply.status, reply.text()));
         assert!(
             answer.as_ref().is_ok_and(|(status, _)| *status == 500),
             "the object was not dropped: {answer:?}"
         );
+    }
+
+    /// The request that asks for it, for times at which nobody may answer; 500 when it was done.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn ask_for_eviction(&self, user: &User) -> reqwest::Result<Reply> {
+        let body = json!({"command": "true", "env": {"INDUCED_PANIC": "exec-store/evict"}});
+        self.post(&user.path("/exec")).admin().json(&body).attempt().await
     }
 }

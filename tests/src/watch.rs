@@ -33,9 +33,12 @@ pub struct Watch {
     pub missing_bytes: u64,
     /// Bytes that were told a second time.
     pub repeated_bytes: u64,
+    /// Time between the end of a connection and the next stream.
+    pub without: Duration,
     /// Wrong in some other way, one line each.
     pub faults: Vec<String>,
     position: OutputCursor,
+    left: Option<Instant>,
 }
 
 /// How one connection ended.
@@ -56,6 +59,12 @@ pub enum Connection {
 impl Watch {
     /// Listens on one connection until it ends, and at most for this many bytes. The position of the watch is where it begins.
     pub async fn listen(&mut self, call: Call<'_>, most_bytes: Option<usize>) -> Connection {
+        let ended = self.connection(call, most_bytes).await;
+        self.left.get_or_insert_with(Instant::now);
+        ended
+    }
+
+    async fn connection(&mut self, call: Call<'_>, most_bytes: Option<usize>) -> Connection {
         let call = call.header("accept", "text/event-stream");
         let call = match &self.last_event_id {
             Some(id) => call.header("last-event-id", id),
@@ -69,6 +78,7 @@ impl Watch {
             return Connection::Answered(status);
         }
         self.connections += 1;
+        self.without += self.left.take().map_or(Duration::ZERO, |left| left.elapsed());
         let typed = response
             .headers()
             .get("content-type")

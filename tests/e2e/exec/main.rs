@@ -6,7 +6,9 @@ mod jobs;
 mod listing;
 mod once;
 mod output;
+mod resume;
 mod sync;
+mod tree;
 mod truth;
 
 use e2e_tests::harness::Group;
@@ -21,7 +23,9 @@ fn main() -> ExitCode {
         listing::trials(&group),
         once::trials(&group),
         output::trials(&group),
+        resume::trials(&group),
         sync::trials(&group),
+        tree::trials(&group),
         truth::trials(&group),
     ];
     group.run(4, modules.into_iter().flatten().collect())
