@@ -98,11 +98,11 @@ impl Case {
 #[must_use]
 pub fn ordinary() -> Vec<Case> {
     let mut cases = vec![
-        Case::new("exit 0", "sleep 0.3; exit 0", Act::Nothing, &["succeeded"]).code(0),
-        Case::new("exit 7", "sleep 0.3; exit 7", Act::Nothing, &["failed"]).code(7),
+        Case::new("exit 0", "sleep 1; exit 0", Act::Nothing, &["succeeded"]).code(0),
+        Case::new("exit 7", "sleep 1; exit 7", Act::Nothing, &["failed"]).code(7),
         Case::new("time limit", "sleep 600", Act::Nothing, &["timed_out"])
             .by(15)
-            .with("timeoutMs", json!(700)),
+            .with("timeoutMs", json!(1_500)),
         Case::new(
             "time limit, TERM ignored",
             "trap '' TERM; while :; do sleep 0.1; done",
@@ -110,7 +110,7 @@ pub fn ordinary() -> Vec<Case> {
             &["timed_out"],
         )
         .by(9)
-        .with("timeoutMs", json!(500))
+        .with("timeoutMs", json!(1_500))
         .with("killGraceMs", json!(500)),
         Case::new("cancelled", "sleep 600", Act::Cancel, &["cancelled"]).by(15),
         Case::new(
@@ -122,11 +122,11 @@ pub fn ordinary() -> Vec<Case> {
         .by(9),
     ];
     for (name, command, signal) in [
-        ("ends itself by KILL", "sleep 0.3; kill -9 $$", 9),
-        ("ends itself by TERM", "sleep 0.3; kill -15 $$", 15),
-        ("ends itself by SEGV", "sleep 0.3; kill -11 $$", 11),
-        ("ends itself by ABRT", "sleep 0.3; kill -6 $$", 6),
-        ("ends itself by HUP", "sleep 0.3; kill -1 $$", 1),
+        ("ends itself by KILL", "sleep 1; kill -9 $$", 9),
+        ("ends itself by TERM", "sleep 1; kill -15 $$", 15),
+        ("ends itself by SEGV", "sleep 1; kill -11 $$", 11),
+        ("ends itself by ABRT", "sleep 1; kill -6 $$", 6),
+        ("ends itself by HUP", "sleep 1; kill -1 $$", 1),
     ] {
         cases.push(Case::new(name, command, Act::Nothing, &["failed"]).by(signal));
     }
