@@ -8,7 +8,8 @@ use crate::problem::Problem;
 use sha2::{Digest, Sha256};
 
 const LONGEST_COMMAND: usize = 128 * 1024;
-const LONGEST_STDIN: usize = 512 * 1024;
+/// Most bytes of text for standard input.
+pub const STDIN_MAX_BYTES: usize = 512 * 1024;
 const MOST_ARGUMENTS: usize = 4096;
 const MOST_VARIABLES: usize = 256;
 /// With less not even a shell starts.
@@ -52,11 +53,11 @@ impl ExecRequest {
             }
         }
         if let Some(stdin) = &self.stdin
-            && stdin.len() > LONGEST_STDIN
+            && stdin.len() > STDIN_MAX_BYTES
         {
             return Err(Problem::invalid(
                 "stdin",
-                format!("is longer than {LONGEST_STDIN} bytes"),
+                format!("is longer than {STDIN_MAX_BYTES} bytes"),
             ));
         }
         self.check_env()?;

@@ -1,5 +1,9 @@
 //! Requests to the admin API.
 
+mod attempt;
+
+pub use attempt::Failed;
+
 use molt_common::id::UserId;
 use molt_common::problem::Problem;
 use serde_json::Value;
@@ -60,6 +64,7 @@ fn refusal(problem: &Problem) -> String {
 const SECRET: &str = "x-admin-secret";
 
 /// A connection to one deployment.
+#[derive(Clone)]
 pub struct Client {
     agent: Agent,
     url: String,
@@ -72,6 +77,15 @@ impl Client {
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::BadSecret`].
     pub fn new(url: &str) -> Result<Self, ClientError> {
+        let given = std::env::var_os("MOLT_ADMIN_SECRET").unwrap_or_default();
+        Self::with_secret(url, given.to_str().ok_or(ClientError::BadSecret)?)
+    }
+
+    /// For the router at `url` with this secret; an empty one is none.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], [`ClientError::BadSecret`].
+    pub fn with_secret(url: &str, secret: &str) -> Result<Self, ClientError> {
         if !url.starts_with("http://") && !url.starts_with("https://") {
             return Err(ClientError::Url);
         }
@@ -82,11 +96,10 @@ impl Client {
             .max_redirects(0)
             .build()
             .into();
-        let given = std::env::var_os("MOLT_ADMIN_SECRET").unwrap_or_default();
         Ok(Self {
             agent,
             url: url.trim_end_matches('/').to_owned(),
-            secret: header(given.to_str().ok_or(ClientError::BadSecret)?)?,
+            secret: header(secret)?,
         })
     }
 

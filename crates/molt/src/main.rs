@@ -6,8 +6,10 @@
 
 mod audit;
 mod client;
+mod console;
 mod exec;
 mod flags;
+mod follow;
 mod keys;
 mod migrate;
 mod show;
@@ -74,17 +76,11 @@ enum Command {
         /// User id or name.
         user: Option<String>,
     },
-    /// Runs a command in a user's sandbox; ends with its exit code.
-    Exec {
-        /// User id or name.
-        user: String,
-        /// Milliseconds until the command is stopped; 30,000 when not given, at most a day.
-        #[arg(long)]
-        timeout_ms: Option<u64>,
-        /// Program and arguments, after `--`. A single one is a command line for sh.
-        #[arg(required = true, last = true)]
-        argv: Vec<String>,
-    },
+    /// Runs a command in a user's sandbox, passes on its output while it runs, and ends with its exit code.
+    ///
+    /// A broken connection is taken up again where it broke. When the reader of the output goes away, or on `detach`, the command goes on;
+    /// `molt jobs attach` follows it again.
+    Exec(Box<exec::Exec>),
 }
 
 fn main() -> ExitCode {
@@ -113,9 +109,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
             let id = client.user(user)?;
             show::states(&[client.get(&format!("/api/super/users/{id}/state"), true)?], json)?;
         }
-        Command::Exec { user, timeout_ms, argv } => {
-            return exec::run(&client, &client.user(user)?, argv, *timeout_ms, json);
-        }
+        Command::Exec(exec) => return exec::run(&client, exec, json),
     }
     Ok(ExitCode::SUCCESS)
 }

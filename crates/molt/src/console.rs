@@ -1,0 +1,77 @@
+//! What is told on standard error beside a command's own output: messages, and on a terminal a line that says what is being waited for.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::{self, IsTerminal, Write};
+use std::time::Duration;
+
+const TICK: Duration = Duration::from_millis(120);
+
+/// Standard error of an operator.
+#[derive(Default)]
+pub struct Console {
+    line: Option<(String, ProgressBar)>,
+    mute: bool,
+}
+
+impl Console {
+    /// One that says nothing.
+    #[cfg(test)]
+    #[must_use]
+    pub const fn mute() -> Self {
+        Self { line: None, mute: true }
+    }
+
+    /// Shows on a terminal, with the time that passes, what is being waited for; elsewhere nothing.
+    pub fn wait_for(&mut self, what: &str) {
+        if self.mute || self.line.as_ref().is_some_and(|(shown, _)| shown == what) {
+            return;
+        }
+        self.clear();
+        if !io::stderr().is_terminal() {
+            return;
+        }
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}… {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(TICK);
+        self.line = Some((what.to_owned(), bar));
+    }
+
+    /// Takes the line away.
+    pub fn clear(&mut self) {
+        if let Some((_, bar)) = self.line.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Says something in a line of its own.
+    pub fn say(&mut self, text: &str) {
+        if self.mute {
+            return;
+        }
+        let text = text.replace(char::is_control, "\u{fffd}");
+        let write = || {
+            // Whoever closed standard error does not want to know.
+            let _ = writeln!(io::stderr(), "molt: {text}");
+        };
+        match &self.line {
+            Some((_, bar)) => bar.suspend(write),
+            None => write(),
+        }
+    }
+
+    /// Asks something and leaves the cursor behind it.
+    pub fn ask(&mut self, text: &str) {
+        self.clear();
+        let mut stderr = io::stderr();
+        let _ = write!(stderr, "\n{text}").and_then(|()| stderr.flush());
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
