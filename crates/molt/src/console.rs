@@ -6,6 +6,8 @@ use std::time::Duration;
 
 const TICK: Duration = Duration::from_millis(120);
 
+const PROGRESS: &str = "progress";
+
 /// Standard error of an operator.
 #[derive(Default)]
 pub struct Console {
@@ -37,6 +39,27 @@ impl Console {
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(TICK);
         self.line = Some((what.to_owned(), bar));
+    }
+
+    /// Shows on a terminal how many of how many are done; elsewhere nothing.
+    pub fn progress(&mut self, done: u32, total: u32, message: &str) {
+        if self.mute || !io::stderr().is_terminal() {
+            return;
+        }
+        if self.line.as_ref().is_none_or(|(shown, _)| shown != PROGRESS) {
+            self.clear();
+            let bar = ProgressBar::with_draw_target(Some(total.into()), ProgressDrawTarget::stderr());
+            if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}") {
+                bar.set_style(style);
+            }
+            bar.enable_steady_tick(TICK);
+            self.line = Some((PROGRESS.to_owned(), bar));
+        }
+        if let Some((_, bar)) = &self.line {
+            bar.set_length(total.into());
+            bar.set_position(done.into());
+            bar.set_message(message.to_owned());
+        }
     }
 
     /// Takes the line away.

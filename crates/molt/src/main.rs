@@ -5,11 +5,13 @@
 #![forbid(unsafe_code)]
 
 mod audit;
+mod bulk;
 mod client;
 mod console;
 mod exec;
 mod flags;
 mod follow;
+mod jobs;
 mod keys;
 mod migrate;
 mod show;
@@ -28,7 +30,9 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8787";
     version,
     about,
     after_help = "The admin secret, or an admin key (molt_…) in its place, is read from the environment variable MOLT_ADMIN_SECRET.\n\n\
-                  Exit codes: 0 done, 2 not done; `exec` ends as its command does (3: it has no result), `audit verify` with 1 for a broken chain, \
+                  Exit codes: 0 done, 2 not done; `exec` and `jobs attach` end as the command does (128 and the signal's number for one that a signal ended; \
+                  3: it timed out, was cancelled, is lost or was rejected; 128 and the signal's number, so 130 for Ctrl-C, when they were interrupted; \
+                  141: nobody read the output any more), `bulk exec` and `jobs watch` with 1 when not everything succeeded, `audit verify` with 1 for a broken chain, \
                   `migrate` with 1 when a check failed and it was undone, 2 not begun, 3 when somebody has to look, 130 interrupted."
 )]
 struct Arguments {
@@ -81,6 +85,16 @@ enum Command {
     /// A broken connection is taken up again where it broke. When the reader of the output goes away, or on `detach`, the command goes on;
     /// `molt jobs attach` follows it again.
     Exec(Box<exec::Exec>),
+    /// Runs a command in the sandboxes of many users.
+    Bulk {
+        #[command(subcommand)]
+        action: bulk::Action,
+    },
+    /// Lists, follows and cancels what goes on: commands, and work for many users.
+    Jobs {
+        #[command(subcommand)]
+        action: jobs::Action,
+    },
 }
 
 fn main() -> ExitCode {
@@ -110,6 +124,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
             show::states(&[client.get(&format!("/api/super/users/{id}/state"), true)?], json)?;
         }
         Command::Exec(exec) => return exec::run(&client, exec, json),
+        Command::Bulk { action } => return bulk::run(&client, action, json),
+        Command::Jobs { action } => return jobs::run(&client, action, json),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -170,6 +186,20 @@ mod tests {
             "migrate rollback --kv-namespace 0f2ac74b498b48028cb68387c421e279",
             "migrate status --local",
             "migrate retire --watch-period 2d",
+            "exec Ada -- ls",
+            "exec Ada --timeout-ms 5 --json -- ls -l",
+            "exec Ada --env A=b --env PATH --cwd /tmp --stdin --timeout 90s --grace 1s --max-output 4MiB --uid 1000 -- make -j4",
+            "exec Ada --limit memory=512MiB cpu=60 --limit open-files=64 file-size=1GB processes=32 -- make",
+            "exec Ada --detach --idempotency-key k -- make",
+            "exec Ada --on-interrupt detach -- make",
+            "bulk exec --users all -- make",
+            "bulk exec --users Ada,Ben --concurrency 5 --stop-after-failures 2 --timeout 1h --detach -- make",
+            "jobs list",
+            "jobs list --kind bulk-exec --user Ada --state timed_out --parent bulk-exec.fleet.b --limit 5 --json",
+            "jobs show exec_1 --user Ada",
+            "jobs attach exec_1 --user Ada --from-now --on-interrupt cancel",
+            "jobs cancel bulk-exec.fleet.b --no-wait",
+            "jobs watch bulk-exec.fleet.b",
         ] {
             assert_eq!(parses(line), Ok(()), "{line}");
         }
@@ -209,6 +239,24 @@ mod tests {
             ("migrate rollback --kv-namespace ../x", "--kv-namespace"),
             ("migrate status --ready-file r", "--local"),
             ("migrate container-gateway --probe-token abc", "--probe-token"),
+            ("exec Ada", "<ARGV>"),
+            ("exec Ada ls", "unexpected argument"),
+            ("exec Ada --timeout 5 -- ls", "--timeout"),
+            ("exec Ada --timeout 5s --timeout-ms 5000 -- ls", "--timeout-ms"),
+            ("exec Ada --max-output much -- ls", "256KiB"),
+            ("exec Ada --limit disk=1 -- ls", "open-files="),
+            ("exec Ada --env =b -- ls", "NAME=VALUE"),
+            (
+                "exec Ada --on-interrupt ignore -- ls",
+                "[possible values: ask, cancel, detach]",
+            ),
+            ("exec Ada --detach --on-interrupt ask -- ls", "--on-interrupt"),
+            ("bulk exec -- ls", "--users"),
+            ("jobs", "attach"),
+            ("jobs list --kind build", "bulk-exec"),
+            ("jobs list --state asleep", "timed_out"),
+            ("jobs list --parent b", "<kind>.<owner>.<id>"),
+            ("jobs show", "<ID>"),
         ] {
             let refused = parses(line).expect_err(line);
             assert!(refused.contains(named), "{line}: {refused}");

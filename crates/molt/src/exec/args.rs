@@ -18,6 +18,9 @@ pub struct What {
     /// Working directory, absolute; the home directory when not given
     #[arg(long, value_name = "DIR")]
     pub cwd: Option<String>,
+    /// Reads standard input to its end, at most 512 KiB of text, and hands it to the command
+    #[arg(long)]
+    pub stdin: bool,
     /// Time from the start of the process until it is stopped, such as 90s or 2h; 30s when not given, at most a day
     #[arg(long, value_name = "DURATION", value_parser = millis)]
     pub timeout: Option<u64>,
@@ -46,9 +49,6 @@ pub struct What {
 pub struct Exec {
     /// User id or name.
     pub user: String,
-    /// Reads standard input to its end, at most 512 KiB of text, and hands it to the command
-    #[arg(long)]
-    pub stdin: bool,
     /// Does not wait: prints the id of the job
     #[arg(long, conflicts_with = "on_interrupt")]
     pub detach: bool,
@@ -64,11 +64,12 @@ pub struct Exec {
 }
 
 impl What {
-    /// The request, with the text for standard input.
+    /// The request; reads standard input to its end if that is asked.
     ///
     /// # Errors
-    /// [`ClientError::Argument`] for a variable that is not set, or a limit that is given twice.
-    pub fn request(&self, stdin: Option<String>) -> Result<ExecRequest, ClientError> {
+    /// [`ClientError::Argument`] for a variable that is not set, a limit that is given twice, or standard input that cannot be sent.
+    pub fn request(&self) -> Result<ExecRequest, ClientError> {
+        let stdin = self.stdin.then(|| read_stdin(std::io::stdin())).transpose()?;
         let (command, argv) = match self.argv.as_slice() {
             [line] => (Some(line.clone()), None),
             argv => (None, Some(argv.to_vec())),
@@ -111,10 +112,7 @@ impl What {
 }
 
 /// Text for standard input, read to its end.
-///
-/// # Errors
-/// [`ClientError::Argument`] when it is too long, no text, or cannot be read.
-pub fn read_stdin(from: impl Read) -> Result<String, ClientError> {
+fn read_stdin(from: impl Read) -> Result<String, ClientError> {
     let most = u64::try_from(STDIN_MAX_BYTES).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     let argument = |text: String| ClientError::Argument(format!("--stdin: {text}"));

@@ -6,14 +6,13 @@ mod submit;
 mod values;
 
 pub use args::{Exec, What};
-pub use outcome::words;
 pub use submit::{new_key, submit};
 
 use crate::client::{Client, ClientError};
 use crate::console::Console;
 use crate::follow::{Discard, Follower, Interrupts, Outcome, Pace, Patience, Sink, Stdio, Target};
 use crate::show;
-use molt_common::api::exec::ExecAccepted;
+use molt_common::api::exec::{ExecAccepted, JobState};
 use molt_common::id::UserId;
 use molt_common::output::OutputCursor;
 use std::process::ExitCode;
@@ -24,8 +23,7 @@ use std::process::ExitCode;
 /// See [`ClientError`].
 pub fn run(client: &Client, exec: &Exec, json: bool) -> Result<ExitCode, ClientError> {
     let mut console = Console::default();
-    let stdin = exec.stdin.then(|| args::read_stdin(std::io::stdin())).transpose()?;
-    let request = exec.what.request(stdin)?;
+    let request = exec.what.request()?;
     let user = user(client, &exec.user)?;
     // From here on an interruption must not leave a command behind that nobody knows of.
     let interrupts = (!exec.detach)
@@ -83,7 +81,7 @@ pub fn follow(
             }
             // Only what was cancelled is the interruption's doing; a command that ended before tells its own end.
             match interrupts.cancelled() {
-                true if ending.state == molt_common::api::JobState::Cancelled => interrupts.exit_code(),
+                true if ending.state == JobState::Cancelled => interrupts.exit_code(),
                 _ => code,
             }
         }

@@ -3,7 +3,6 @@
 use crate::client::{Client, ClientError, Failed};
 use crate::console::Console;
 use crate::follow::Patience;
-use molt_common::api::exec::ExecAccepted;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::thread;
@@ -66,22 +65,20 @@ pub fn submit<T: DeserializeOwned>(
     }
 }
 
-/// What is read of an accepted command.
-pub type Submitted = Accepted<ExecAccepted>;
-
 #[cfg(test)]
 mod tests {
-    use super::{Submitted, submit};
+    use super::{Accepted, submit};
     use crate::client::Client;
     use crate::console::Console;
     use crate::follow::Patience;
     use crate::follow::scripted::{Answer, Server};
     use molt_common::api::ExecRequest;
+    use molt_common::api::exec::ExecAccepted;
     use serde_json::json;
     use std::net::TcpListener;
     use std::time::Duration;
 
-    fn submitted(url: &str) -> Result<Submitted, crate::client::ClientError> {
+    fn submitted(url: &str) -> Result<Accepted<ExecAccepted>, crate::client::ClientError> {
         let client = Client::with_secret(url, "0123456789abcdef0123").unwrap();
         let request = ExecRequest {
             command: Some("true".into()),

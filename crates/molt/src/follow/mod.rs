@@ -1,5 +1,6 @@
 //! Follows a command to its end, however often the connection breaks: each byte of its output is passed on once, in order.
 
+mod cancel;
 mod connection;
 mod interrupt;
 mod patience;
@@ -13,6 +14,7 @@ pub mod scripted;
 #[cfg(test)]
 mod tests;
 
+pub use cancel::Cancelling;
 pub use interrupt::{Interrupts, OnInterrupt, Wish};
 pub use patience::Patience;
 pub use sink::{Discard, Sink, Stdio};
@@ -25,9 +27,7 @@ use connection::{Connection, Heard, Over, Way};
 use molt_common::api::JobState;
 use molt_common::output::{OutputCursor, StreamName};
 use position::News;
-use serde_json::Value;
 use std::io::ErrorKind;
-use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,7 +78,7 @@ pub struct Follower<'a> {
     cursor: OutputCursor,
     way: Way,
     /// Answer of the platform to the request to cancel.
-    cancelling: Option<Receiver<Result<Value, ClientError>>>,
+    cancelling: Option<Cancelling>,
     state: Option<JobState>,
     lost: Option<Instant>,
     told_lost: bool,
@@ -210,16 +210,17 @@ impl<'a> Follower<'a> {
         match self.interrupts.wish(self.console) {
             Some(Wish::Cancel) if self.cancelling.is_none() => {
                 self.console.say("cancelling the command; waiting for its end");
-                self.cancelling = Some(cancel(self.client, self.target, self.pace.patience.clone()));
+                let patience = self.pace.patience.clone();
+                self.cancelling = Some(Cancelling::begin(self.client, self.target.path(), patience));
             }
             Some(Wish::Leave | Wish::Cancel) => return Ok(Err(Outcome::Left)),
             Some(Wish::Detach) => return Ok(Err(Outcome::Detached)),
             None => {}
         }
-        match self.cancelling.as_ref().map(Receiver::try_recv) {
-            Some(Ok(Err(refused))) => Err(refused),
-            Some(Ok(Ok(_)) | Err(TryRecvError::Empty | TryRecvError::Disconnected)) | None => Ok(Ok(())),
+        if let Some(cancelling) = &self.cancelling {
+            cancelling.refused()?;
         }
+        Ok(Ok(()))
     }
 
     /// Waits before the next attempt, and says so when it is not the first.
@@ -269,23 +270,6 @@ impl<'a> Follower<'a> {
             _ => self.console.clear(),
         }
     }
-}
-
-/// Asks the platform to cancel, again and again until it answers.
-fn cancel(client: &Client, target: &Target, mut patience: Patience) -> Receiver<Result<Value, ClientError>> {
-    let (sender, receiver) = channel();
-    let (client, path) = (client.clone(), target.path());
-    thread::spawn(move || {
-        let answer = loop {
-            match client.try_delete(&path) {
-                Ok(answer) => break Ok(answer),
-                Err(Failed::Lasting(error)) => break Err(error),
-                Err(Failed::Passing { wait, .. }) => thread::sleep(patience.pause(wait, fastrand::f64())),
-            }
-        };
-        let _ = sender.send(answer);
-    });
-    receiver
 }
 
 fn not_kept(stream: StreamName, bytes: u64) -> String {

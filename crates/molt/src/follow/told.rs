@@ -56,14 +56,13 @@ impl Told {
     #[must_use]
     pub fn page(page: ExecOutput) -> Vec<Self> {
         let state = Self::State(page.state);
-        let end = page.done.then(|| {
-            Self::End(Ending {
-                state: page.state,
-                exit_code: page.exit_code,
-                signal: page.signal,
-                error: page.error,
-            })
-        });
+        let ending = Ending {
+            state: page.state,
+            exit_code: page.exit_code,
+            signal: page.signal,
+            error: page.error,
+        };
+        let end = page.done.then_some(Self::End(ending));
         std::iter::once(state)
             .chain(page.chunks.into_iter().map(Self::Chunk))
             .chain(end)

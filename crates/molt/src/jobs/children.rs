@@ -1,0 +1,38 @@
+//! The parts of a job about many users.
+
+use super::watch;
+use crate::client::{Client, ClientError};
+use crate::show;
+use molt_common::id::{ExecId, UserId};
+use molt_common::job_id::JobId;
+use serde_json::{Value, json};
+
+const COLUMNS: &[&str] = &["userId", "state", "exitCode", "job", "error"];
+
+/// All of them, in the order in which they are begun.
+///
+/// # Errors
+/// See [`ClientError`].
+pub fn of(client: &Client, job: &JobId) -> Result<Vec<Value>, ClientError> {
+    client.list(&format!("{}/children", watch::path(job)), "children")
+}
+
+/// Prints them.
+///
+/// # Errors
+/// [`ClientError::Output`].
+pub fn print(children: &[Value]) -> Result<(), ClientError> {
+    let rows: Vec<Value> = children.iter().map(row).collect();
+    show::line(&show::table(COLUMNS, &rows))
+}
+
+fn row(child: &Value) -> Value {
+    let text = |name: &str| child.get(name).and_then(Value::as_str);
+    let user = text("userId").and_then(|user| UserId::parse(user).ok());
+    let exec = text("execId").and_then(|exec| ExecId::parse(exec).ok());
+    let job = user.zip(exec).map(|(user, exec)| JobId::exec(user, exec));
+    json!({
+        "userId": child.get("userId"), "state": child.get("state"), "exitCode": child.get("exitCode"), "job": job,
+        "error": child.get("error"),
+    })
+}
