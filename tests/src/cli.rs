@@ -54,11 +54,8 @@ impl Ended {
 /// # Panics
 /// When it does not start or does not end.
 pub async fn molt_to(stdout: Stdio, url: &str, secret: Option<&str>, arguments: &[&str]) -> Ended {
-    let mut command = Command::new(root().join("build/bin/molt"));
-    command.args(arguments).env_clear().env("MOLT_URL", url);
-    command.envs(secret.map(|secret| ("MOLT_ADMIN_SECRET", secret)));
-    command.stdin(Stdio::null()).stdout(stdout).stderr(Stdio::piped());
-    let child = command.kill_on_drop(true).spawn().expect("build/bin/molt starts");
+    let mut command = molt_command(url, secret, arguments);
+    let child = command.stdout(stdout).spawn().expect("build/bin/molt starts");
     let output = within("molt has ended", LIMIT, child.wait_with_output()).await;
     let output = output.expect("its output");
     Ended {
@@ -68,7 +65,27 @@ pub async fn molt_to(stdout: Stdio, url: &str, secret: Option<&str>, arguments: 
     }
 }
 
+/// `molt` at this address with this secret: nothing to read, output piped, nothing else in its environment, killed when nobody waits for it.
+#[must_use]
+pub fn molt_command(url: &str, secret: Option<&str>, arguments: &[&str]) -> Command {
+    let mut command = Command::new(root().join("build/bin/molt"));
+    command.args(arguments).env_clear().env("MOLT_URL", url);
+    command.envs(secret.map(|secret| ("MOLT_ADMIN_SECRET", secret)));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command.kill_on_drop(true);
+    command
+}
+
 impl Stack {
+    /// `molt` with the admin secret at the first router, to be started by the test.
+    #[must_use]
+    pub fn molt_command(&self, arguments: &[&str]) -> Command {
+        molt_command(&self.ready.url, Some(&self.ready.admin_secret), arguments)
+    }
+
     /// Runs `molt` with this secret or key at the first router.
     ///
     /// # Panics

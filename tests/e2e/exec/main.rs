@@ -1,6 +1,7 @@
 //! Commands in sandboxes: their truth, their output, and that nothing of them is left. One stack, with a user of its own where it matters.
 
 mod bulk;
+mod cli;
 mod events;
 mod jobs;
 mod listing;
@@ -18,6 +19,7 @@ fn main() -> ExitCode {
     let group = Group::new("exec", &[]);
     let modules = [
         bulk::trials(&group),
+        cli::trials(&group),
         events::trials(&group),
         jobs::trials(&group),
         listing::trials(&group),
