@@ -54,7 +54,7 @@ pub async fn bring_on(object: &ExecResultStore, driving: &Driving, id: &ExecId, 
         let left = step.asks_until.since(entropy::now());
         if pause > 0 {
             let pause = pin!(Delay::from(Duration::from_millis(pause.min(left))));
-            drop(select(pause, pin!(driving.interruption())).await);
+            let _ = select(pause, pin!(driving.interruption())).await;
         }
     }
 }
