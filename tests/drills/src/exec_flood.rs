@@ -28,8 +28,10 @@ fn main() -> ExitCode {
     drill::run("exec-flood", &[], async |stack| {
         let user = stack.new_user().await;
         stack.awake(&user).await;
+        // What the runtime grows by under the echoes alone, which are asked beside everything.
+        let silent = grown(&quiet(stack, &user).await);
         for watched in [false, true] {
-            flood(stack, &user, watched).await;
+            flood(stack, &user, watched, &silent).await;
         }
         at_once(stack, &user).await;
         in_line(stack).await;
@@ -74,42 +76,41 @@ fn echoes(answers: &Answers) -> String {
     )
 }
 
-async fn flood(stack: &Stack, user: &User, watched: bool) {
+/// What is looked at: a name, below which process, and what its command line holds.
+type Place = (&'static str, i32, &'static str);
+
+async fn places(stack: &Stack, user: &User) -> [Place; 3] {
     let init = stack.engine.only(user).await;
     let workers = stack.ready.process("workers");
-    let places = [
+    [
         ("workerd", workers, "workerd serve"),
         ("sandboxd serve", init, "sandboxd serve"),
         ("shims", init, "sandboxd run-command"),
-    ];
-    let command = format!("timeout -s KILL {FLOOD_S} yes; exit 3");
-    let body = json!({"command": command, "timeoutMs": 120_000, "maxOutputBytes": KEPT});
-    let accepted = stack.submit(user, &body).await;
-    let path = user.path(&format!("/exec/{}/output", accepted["execId"].as_str().expect("an id")));
-    let mut watch = Watch::default();
-    let watching = async {
-        if watched {
-            watch.to_the_end(|| stack.get(&path).admin(), LIMIT).await;
+    ]
+}
+
+/// Samples of each place, one a second.
+async fn sampled(places: &[Place]) -> Vec<Vec<f64>> {
+    let mut samples: Vec<Vec<f64>> = vec![Vec::new(); places.len()];
+    let mut ticks = tokio::time::interval(Duration::from_secs(1));
+    for _ in 0..FLOOD_S - 2 {
+        ticks.tick().await;
+        for ((_, root, name), row) in places.iter().zip(&mut samples) {
+            row.push(resident(*root, name));
         }
-    };
-    let sampling = async {
-        stack.exec_reaches(&accepted, "running").await;
-        let mut samples: Vec<Vec<f64>> = vec![Vec::new(); places.len()];
-        let mut ticks = tokio::time::interval(Duration::from_secs(1));
-        for _ in 0..FLOOD_S - 2 {
-            ticks.tick().await;
-            for ((_, root, name), row) in places.iter().zip(&mut samples) {
-                row.push(resident(*root, name));
-            }
-        }
-        samples
-    };
-    let ((samples, ()), answers) = stack
-        .beside_echoes(user, async { tokio::join!(sampling, watching) })
-        .await;
-    let status = stack.outcome(&accepted).await;
+    }
+    samples
+}
+
+/// How much each place has grown since the tenth second.
+fn grown(samples: &[Vec<f64>]) -> Vec<f64> {
+    let growth = |row: &Vec<f64>| row.last().copied().unwrap_or_default() - row.get(10).copied().unwrap_or_default();
+    samples.iter().map(growth).collect()
+}
+
+fn memory_table(places: &[Place], samples: &[Vec<f64>]) -> Table {
     let mut table = Table::new(&["process", "MiB after 5 s", "at the end", "MiB per minute after 10 s"]);
-    for ((name, ..), row) in places.iter().zip(&samples) {
+    for ((name, ..), row) in places.iter().zip(samples) {
         let steady = row.get(10..).unwrap_or_default();
         let (early, last) = (
             row.get(5).copied().unwrap_or_default(),
@@ -122,6 +123,50 @@ async fn flood(stack: &Stack, user: &User, watched: bool) {
             format!("{:.2}", slope(steady)),
         ]);
     }
+    table
+}
+
+/// The same time with a command that says nothing.
+async fn quiet(stack: &Stack, user: &User) -> Vec<Vec<f64>> {
+    let places = places(stack, user).await;
+    let accepted = stack
+        .submit(
+            user,
+            &json!({"command": format!("sleep {FLOOD_S}; exit 3"), "timeoutMs": 120_000}),
+        )
+        .await;
+    stack.exec_reaches(&accepted, "running").await;
+    let (samples, answers) = stack.beside_echoes(user, sampled(&places)).await;
+    stack.outcome(&accepted).await;
+    println!(
+        "a command that says nothing for {FLOOD_S} s\n{}{}\n",
+        memory_table(&places, &samples),
+        echoes(&answers)
+    );
+    samples
+}
+
+async fn flood(stack: &Stack, user: &User, watched: bool, silent: &[f64]) {
+    let places = places(stack, user).await;
+    let command = format!("timeout -s KILL {FLOOD_S} yes; exit 3");
+    let body = json!({"command": command, "timeoutMs": 120_000, "maxOutputBytes": KEPT});
+    let accepted = stack.submit(user, &body).await;
+    let path = user.path(&format!("/exec/{}/output", accepted["execId"].as_str().expect("an id")));
+    let mut watch = Watch::default();
+    let watching = async {
+        if watched {
+            watch.to_the_end(|| stack.get(&path).admin(), LIMIT).await;
+        }
+    };
+    let sampling = async {
+        stack.exec_reaches(&accepted, "running").await;
+        sampled(&places).await
+    };
+    let ((samples, ()), answers) = stack
+        .beside_echoes(user, async { tokio::join!(sampling, watching) })
+        .await;
+    let status = stack.outcome(&accepted).await;
+    let table = memory_table(&places, &samples);
     let told = status["stdout"].as_str().map_or(0, str::len);
     println!(
         "`yes` for {FLOOD_S} s, {}\n{table}{} bytes written, {told} in the status, truncated {}, exit code {}; {}\n",
@@ -131,9 +176,11 @@ async fn flood(stack: &Stack, user: &User, watched: bool) {
         status["exitCode"],
         echoes(&answers),
     );
-    for ((name, ..), row) in places.iter().zip(&samples) {
-        let growth = row.last().copied().unwrap_or_default() - row.get(10).copied().unwrap_or_default();
-        assert!(growth < GROWTH_MIB, "{name} grew by {growth:.1} MiB: {row:?}");
+    for ((((name, ..), row), growth), silent) in places.iter().zip(&samples).zip(grown(&samples)).zip(silent) {
+        assert!(
+            growth < silent.max(0.0) + GROWTH_MIB,
+            "{name} grew by {growth:.1} MiB: {row:?}"
+        );
         assert!(row.iter().any(|mib| *mib > 1.0), "{name} was not found");
     }
     assert_eq!(
