@@ -119,6 +119,11 @@ mod tests {
             let mut rows = database.prepare("SELECT start, bytes FROM output WHERE exec_id = ? ORDER BY start")?;
             let parts = rows.query_map([id], |row| Ok((row.get(0)?, row.get::<_, Vec<u8>>(1)?)))?;
             let parts: Vec<(u64, Vec<u8>)> = parts.collect::<Result<_, _>>()?;
+            let mut end = 0;
+            for (start, bytes) in &parts {
+                assert_eq!(*start, end, "a row begins where the one before ends");
+                end += bytes.len() as u64;
+            }
             Ok((
                 parts.iter().flat_map(|(_, bytes)| bytes.clone()).collect(),
                 parts.iter().map(|(start, _)| *start).collect(),
