@@ -120,15 +120,15 @@ pub async fn run(ledger: &mut Ledger<'_>, cast: &Cast) {
             outcome,
         );
     }
-    for rest in ["/restart", "/exec", "/suspend", "/reinstate"] {
-        let path = ada.path(rest);
+    for path in [
+        ada.path("/restart"),
+        ada.path("/exec-sync"),
+        ada.path("/suspend"),
+        ada.path("/reinstate"),
+        "/api/super/bulk/exec".into(),
+    ] {
         ledger
-            .answered(
-                "27",
-                &format!("GET on {rest} of the admin API"),
-                &[404, 405],
-                stack.get(&path).admin(),
-            )
+            .answered("27", &format!("GET on {path}"), &[404, 405], stack.get(&path).admin())
             .await;
     }
 }
