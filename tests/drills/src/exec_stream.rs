@@ -171,7 +171,8 @@ async fn replaced(stack: &Stack, user: &User, doing: impl FnOnce(&[Process])) ->
     doing(&before);
     until("another runtime answers", BACK, async || {
         let now = runtimes(stack);
-        if now.is_empty() || now.iter().any(|process| before.contains(process)) {
+        // A reload leaves the one alone that stands before the workers.
+        if now.len() < before.len() || before.iter().all(|process| now.contains(process)) {
             return None;
         }
         let answered = stack.get(&user.path("/state")).admin().attempt().await;
