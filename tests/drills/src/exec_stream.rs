@@ -44,7 +44,7 @@ async fn watched(stack: &Stack) {
         let mut cuts = 0;
         // A different number of bytes each time, so that events are cut anywhere.
         while cuts < CUTS {
-            let bytes = 1_500 + (cuts as usize * 7_919) % 14_000;
+            let bytes = 900 + (cuts as usize * 2_711) % 6_000;
             if watch.listen(stack.get(&path).admin(), Some(bytes)).await == Connection::CutOff {
                 cuts += 1;
             } else {
@@ -121,11 +121,18 @@ async fn container(stack: &Stack, user: &User) -> Process {
     Process::read(stack.engine.only(user).await).expect("it runs")
 }
 
-fn runtimes(stack: &Stack) -> Vec<Process> {
+/// The runtime of the workers: the larger one. Wrangler has another in front of it, without which nobody is answered until it is started anew, and
+/// that ends the containers.
+fn runtime(stack: &Stack) -> Option<Process> {
+    let pages = |process: &Process| {
+        let text = std::fs::read_to_string(format!("/proc/{}/statm", process.pid)).ok()?;
+        text.split_whitespace().nth(1)?.parse::<u64>().ok()
+    };
     let all = processes::tree(stack.ready.process("workers"));
-    all.into_iter()
-        .filter(|process| process.command.contains("workerd serve"))
-        .collect()
+    let all = all
+        .into_iter()
+        .filter(|process| process.command.contains("workerd serve"));
+    all.max_by_key(pages)
 }
 
 /// Evicts the object that drives commands, kills the runtime, reloads the workers. How many evictions, and how long until it answered again.
@@ -144,12 +151,7 @@ async fn disturbed(stack: &Stack, user: &User) -> (u32, Duration, Duration) {
         .await;
         evictions += 1;
         if evictions == 3 {
-            killed = replaced(stack, user, |runtimes| {
-                runtimes
-                    .iter()
-                    .for_each(|process| Launch::signal(process.pid, Signal::SIGKILL));
-            })
-            .await;
+            killed = replaced(stack, user, |runtime| Launch::signal(runtime.pid, Signal::SIGKILL)).await;
         }
         if evictions == 6 {
             reloaded = replaced(stack, user, |_| {
@@ -165,18 +167,17 @@ async fn disturbed(stack: &Stack, user: &User) -> (u32, Duration, Duration) {
 }
 
 /// Does what has the runtime replaced, and waits until another one answers.
-async fn replaced(stack: &Stack, user: &User, doing: impl FnOnce(&[Process])) -> Duration {
-    let before = runtimes(stack);
+async fn replaced(stack: &Stack, user: &User, doing: impl FnOnce(&Process)) -> Duration {
+    let before = runtime(stack).expect("a runtime");
     let begun = Instant::now();
     doing(&before);
     until("another runtime answers", BACK, async || {
-        let now = runtimes(stack);
-        // A reload leaves the one alone that stands before the workers.
-        if now.len() < before.len() || before.iter().all(|process| now.contains(process)) {
+        if before.lives() {
             return None;
         }
-        let answered = stack.get(&user.path("/state")).admin().attempt().await;
-        answered.is_ok_and(|reply| reply.status == 200).then_some(())
+        // What stands in front of the runtime answers for it while it is not there.
+        let answered = stack.get(&user.path("/state")).admin().attempt_any(BACK).await;
+        (answered == Some(200)).then_some(())
     })
     .await;
     begun.elapsed()
