@@ -7,7 +7,7 @@ use super::ask::Answer;
 use crate::exec_store::store::jobs::{Active, Ending};
 use crate::exec_store::store::output::NewOutput;
 use molt_common::control::{ExecReport, ExecState};
-use molt_common::output::OutputCursor;
+use molt_common::output::{OutputCursor, StreamName};
 use molt_common::sandbox_call::{ExecAnswer, Followed, FollowedOutput};
 use molt_common::time::Millis;
 use molt_lifecycle::exec::{Next, Turn};
@@ -27,6 +27,8 @@ pub struct Told {
     pub settled: bool,
     /// Whether more output is there already.
     pub more: bool,
+    /// Whether some was dropped before it was fetched: the command writes faster than anybody reads.
+    pub flooding: bool,
 }
 
 impl Told {
@@ -82,6 +84,7 @@ fn reported(active: &mut Active, turn: &Turn, report: ExecReport, output: Option
         stderr: report.stderr_bytes,
     };
     let more = output.as_ref().is_some_and(|output| output.more);
+    let flooding = output.as_ref().is_some_and(|output| skips(output, active.fetched));
     let whole = match &output {
         Some(output) => !output.more,
         None => active.fetched == written,
@@ -100,7 +103,16 @@ fn reported(active: &mut Active, turn: &Turn, report: ExecReport, output: Option
         written: Some(written),
         settled: true,
         more,
+        flooding,
     }
+}
+
+/// Whether a page begins later than what was fetched ends, in either stream.
+fn skips(page: &FollowedOutput, fetched: OutputCursor) -> bool {
+    StreamName::BOTH.into_iter().any(|stream| {
+        let first = page.pieces.iter().find(|piece| piece.stream == stream);
+        first.is_some_and(|piece| piece.at > fetched.of(stream))
+    })
 }
 
 /// An end that was observed stands when the rest of the output cannot be had: it is gone, or nobody has answered for long.

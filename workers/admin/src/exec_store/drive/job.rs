@@ -27,6 +27,8 @@ const WATCHED_WAIT_MS: u64 = 4_000;
 const WATCHED_PACE_MS: (u64, u64) = (100, 10);
 /// The same for reads that nobody watches: the sandbox keeps what matters, and the end fetches it.
 const UNWATCHED_PACE_MS: (u64, u64) = (1_000, 200);
+/// The same while a command writes faster than it is read. Most of what a read brings is dropped again then, and whoever watches cannot read it.
+const FLOOD_PACE_MS: u64 = 1_000;
 /// A call may take so much longer than it was asked to wait.
 const CALL_MS: u64 = 4_500;
 /// A job whose sandbox is not there yet asks again after this long.
@@ -163,6 +165,10 @@ fn pause(job: &ExecJob, told: &Told, watched: bool, ending: bool, read_at: Optio
         return Ok(0);
     };
     let (pace, pace_of_more) = if watched { WATCHED_PACE_MS } else { UNWATCHED_PACE_MS };
-    let least = if told.more { pace_of_more } else { pace };
+    let least = match (told.flooding, told.more) {
+        (true, _) => FLOOD_PACE_MS,
+        (false, true) => pace_of_more,
+        (false, false) => pace,
+    };
     Ok(least.saturating_sub(entropy::now().since(read_at)))
 }
