@@ -271,7 +271,8 @@ pub enum ExecState {
     Lost,
 }
 
-/// `POST /v1/exec` (202), `GET /v1/exec/{id}?waitMs=` (200; 404 when unknown), `DELETE /v1/exec/{id}` (202).
+/// `POST /v1/exec` (202), `GET /v1/exec/{id}?waitMs=` (200; 404 when unknown), `DELETE /v1/exec/{id}` (202). Output is told by pages
+/// ([`ExecPage`]).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ExecReport {
@@ -283,15 +284,11 @@ pub struct ExecReport {
     pub exit_code: Option<i32>,
     /// Number of the signal that ended it, null unless observed.
     pub signal: Option<i32>,
-    /// Kept standard output; invalid UTF-8 is replaced.
-    pub stdout: String,
-    /// Kept standard error.
-    pub stderr: String,
     /// Bytes that the command wrote, kept or not.
     pub stdout_bytes: u64,
     /// Bytes that the command wrote, kept or not.
     pub stderr_bytes: u64,
-    /// Whether anything was left out of `stdout` or `stderr`.
+    /// Whether anything that it wrote is not kept.
     pub truncated: bool,
     /// Epoch milliseconds.
     pub started_at: u64,

@@ -179,22 +179,6 @@ impl Call for StartExec {
     type Answer = ExecAnswer;
 }
 
-/// How does a command of this generation stand?
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ReadExec {
-    /// The generation that the job is bound to.
-    pub generation: u64,
-    /// Id of the command.
-    pub exec_id: String,
-    /// Milliseconds to wait for an end, at most 8,000.
-    pub wait_ms: u64,
-}
-
-impl Call for ReadExec {
-    const PATH: &'static str = "/exec/read";
-    type Answer = ExecAnswer;
-}
-
 /// How does a command of this generation stand, and what has it written after a cursor?
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FollowExec {

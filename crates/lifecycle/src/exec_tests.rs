@@ -40,8 +40,6 @@ fn report(state: ExecState, exit_code: Option<i32>) -> ExecAnswer {
             state,
             exit_code,
             signal: None,
-            stdout: String::new(),
-            stderr: String::new(),
             stdout_bytes: 0,
             stderr_bytes: 0,
             truncated: false,

@@ -50,8 +50,6 @@ fn report(process: Process, now: Millis) -> ExecReport {
         state,
         exit_code,
         signal: None,
-        stdout: String::new(),
-        stderr: String::new(),
         stdout_bytes: 0,
         stderr_bytes: 0,
         truncated: false,

@@ -4,12 +4,11 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use molt_common::control::{ExecPage, ExecReport, ExecStart, ExecState, WaitFor};
-use molt_common::output::OutputCursor;
+use molt_common::control::{ExecPage, ExecReport, ExecStart, ExecState};
 
 use super::journal::{self, Entry, Journal};
 use super::known::{KnownCommands, Progress};
-use super::{StartRefusal, text, validate};
+use super::{StartRefusal, validate};
 use crate::clock::now_ms;
 use crate::process::confine::Confinement;
 use crate::process::environment;
@@ -262,13 +261,9 @@ impl Executor {
     }
 
     async fn report(&self, exec_id: &str) -> io::Result<Option<ExecReport>> {
-        let everything = OutputQuery {
-            after: OutputCursor::default(),
-            wait_ms: 0,
-            wait_for: WaitFor::Output,
-            limit_bytes: 2 * validate::MAX_OUTPUT_BYTES,
-        };
-        Ok(self.output(exec_id, everything).await?.map(text::with_text))
+        // Without a wait and without a byte of output.
+        let page = self.output(exec_id, OutputQuery::default()).await?;
+        Ok(page.map(|page| page.report))
     }
 
     /// What a command has written after a cursor, and how it stands, after waiting for what the query asks for. `None` for an unknown id.

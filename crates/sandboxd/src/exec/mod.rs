@@ -5,7 +5,6 @@ mod journal;
 mod known;
 mod refusal;
 mod retention;
-mod text;
 mod validate;
 
 pub use executor::Executor;

@@ -8,7 +8,7 @@ use crate::process::environment::RESERVED_PREFIX;
 /// Longest time a command may take, in milliseconds: a day.
 pub const MAX_TIMEOUT_MS: u64 = 24 * 60 * 60 * 1000;
 /// Most bytes kept of a stream.
-pub const MAX_OUTPUT_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_OUTPUT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// What is wrong, beginning with the name of the field.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

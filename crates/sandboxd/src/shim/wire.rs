@@ -49,8 +49,6 @@ pub fn running_report(exec_id: &str, started_at: u64) -> ExecReport {
         state: ExecState::Running,
         exit_code: None,
         signal: None,
-        stdout: String::new(),
-        stderr: String::new(),
         stdout_bytes: 0,
         stderr_bytes: 0,
         truncated: false,

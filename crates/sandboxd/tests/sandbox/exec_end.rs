@@ -39,7 +39,7 @@ async fn a_timeout_ends_the_whole_tree() {
         (report.state, report.exit_code, report.signal),
         (ExecState::TimedOut, None, Some(15))
     );
-    assert!(report.error.unwrap().contains("1500 ms"));
+    assert!(report.error.as_deref().unwrap().contains("1500 ms"));
     assert_eq!(report.stdout, "said\n");
     all_gone(pids(&sandbox, "pids", 2).await).await;
 }

@@ -121,7 +121,7 @@ async fn limits_are_the_kernels_and_the_end_says_which() {
     .await;
     assert_eq!(memory.state, ExecState::Failed);
     assert!(
-        !memory.error.unwrap_or_default().contains("memory ran out"),
+        !memory.error.as_deref().unwrap_or_default().contains("memory ran out"),
         "the kernel killed nothing"
     );
     let cpu = run("cpu", "while :; do :; done", json!({ "cpuSeconds": 1 })).await;
@@ -232,7 +232,7 @@ async fn a_command_that_the_kernel_kills_for_want_of_memory_says_so_and_another_
     let killed = sandbox.run(shell("killed", "kill -9 $$")).await;
     assert_eq!(killed.signal, Some(9));
     assert!(
-        !killed.error.unwrap().contains("memory"),
+        !killed.error.as_deref().unwrap().contains("memory"),
         "nobody ran out of it this time"
     );
     drop(sandbox);

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use molt_common::control::{ExecReport, ExecState};
+use molt_common::control::ExecState;
 use nix::unistd::Uid;
 use reqwest::Method;
 use serde_json::json;
 
 use crate::support::{Sandbox, eventually, request};
+use crate::told::Told;
 
 /// Commands of these tests run as a user of their own, so that one that takes all the processes it may have is in nobody's way.
 const USER: u32 = 4_711;
@@ -99,7 +100,7 @@ fn now() -> Duration {
 
 /// At most 150 processes each: outside a container the kernel gives every session the same share of the processors (autogroups), so here
 /// hundreds of them take from the supervisor what they cannot take in a sandbox.
-async fn run_and_stop(sandbox: &Sandbox, case: &Case, by_timeout: bool) -> (ExecReport, Duration) {
+async fn run_and_stop(sandbox: &Sandbox, case: &Case, by_timeout: bool) -> (Told, Duration) {
     let id = format!("{}-{by_timeout}", case.name);
     let timeout = if by_timeout { 1_500 } else { 60_000 };
     let mut start = json!({

@@ -15,3 +15,4 @@ mod secrets;
 mod sessions;
 mod socket;
 mod support;
+mod told;

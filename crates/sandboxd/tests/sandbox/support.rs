@@ -16,6 +16,8 @@ use nix::unistd::{Pid, Uid};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::told::Told;
+
 /// Longest that anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Token of every sandbox of the tests.
@@ -211,28 +213,22 @@ impl Sandbox {
         response.json().await.unwrap()
     }
 
-    pub async fn exec_now(&self, id: &str) -> ExecReport {
-        self.control(Method::GET, &format!("/v1/exec/{id}"))
-            .send()
-            .await
-            .unwrap()
-            .json()
-            .await
-            .unwrap()
+    /// A command as it stands.
+    pub async fn exec_now(&self, id: &str) -> Told {
+        self.told(id, 0).await.unwrap()
     }
 
     /// Waits for the end of a command.
-    pub async fn exec_ended(&self, id: &str) -> ExecReport {
+    pub async fn exec_ended(&self, id: &str) -> Told {
         eventually(|| async {
-            let path = format!("/v1/exec/{id}?waitMs=2000");
-            let report: ExecReport = self.control(Method::GET, &path).send().await.ok()?.json().await.ok()?;
-            (report.state != ExecState::Running).then_some(report)
+            let told = self.told(id, 2_000).await?;
+            (told.state != ExecState::Running).then_some(told)
         })
         .await
     }
 
     /// Runs a command to its end.
-    pub async fn run(&self, request: ExecStart) -> ExecReport {
+    pub async fn run(&self, request: ExecStart) -> Told {
         self.start_exec(&request).await;
         self.exec_ended(&request.exec_id).await
     }

@@ -9,8 +9,8 @@ use molt_common::audit_call::{NoteEnrolment, VerifyChain};
 use molt_common::control;
 use molt_common::object_call::Call;
 use molt_common::sandbox_call::{
-    CancelExec, EndSessions, ExecAnswer, FollowExec, Followed, FollowedOutput, GetPlacement, GetState, ReadExec,
-    ReleaseUser, SandboxView, SessionsEnded, StartExec, Wake,
+    CancelExec, EndSessions, ExecAnswer, FollowExec, Followed, FollowedOutput, GetPlacement, GetState, ReleaseUser,
+    SandboxView, SessionsEnded, StartExec, Wake,
 };
 use molt_lifecycle::sandbox::{Action, Event, Stage};
 use molt_platform::{call, entropy, log};
@@ -52,15 +52,6 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
             })
             .await?;
             call::answer::<StartExec>(&answer)
-        }
-        ReadExec::PATH => {
-            let read: ReadExec = call::read(&mut request).await?;
-            let wait = read.wait_ms.min(LONGEST_WAIT_MS);
-            let answer = ask(object, read.generation, async |supervisor| {
-                supervisor.read(&read.exec_id, wait).await
-            })
-            .await?;
-            call::answer::<ReadExec>(&answer)
         }
         FollowExec::PATH => {
             let wanted: FollowExec = call::read(&mut request).await?;

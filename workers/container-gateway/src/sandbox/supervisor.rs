@@ -70,15 +70,6 @@ impl Supervisor<'_> {
         )
     }
 
-    /// Reads a report; waits up to `wait_ms` for the end.
-    pub async fn read(&self, exec_id: &str, wait_ms: u64) -> Result<ExecReply> {
-        let path = format!("/v1/exec/{exec_id}?waitMs={wait_ms}");
-        reply(
-            self.ask("GET", &path, None, Duration::from_millis(wait_ms + 2_000))
-                .await?,
-        )
-    }
-
     /// Reads a report and what follows the cursor; waits as the call says, up to `wait_ms`.
     pub async fn follow(&self, follow: &FollowExec, wait_ms: u64) -> Result<ExecReply<ExecPage>> {
         let wait_for = match follow.wait_for {
