@@ -31,6 +31,7 @@ pub mod object_call;
 pub mod origin;
 pub mod output;
 pub mod ownership;
+pub mod paging;
 pub mod path;
 pub mod problem;
 pub mod redaction;

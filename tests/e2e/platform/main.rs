@@ -101,7 +101,7 @@ fn main() -> ExitCode {
         }
         state {
             a_running_sandbox_shows_all_its_fields, reading_state_starts_nothing, the_dashboard_agrees,
-            lists_page_by_cursor, users_are_found_by_name,
+            lists_page_by_cursor, no_list_leads_to_an_empty_page, users_are_found_by_name,
         }
         lifecycle {
             a_container_killed_behind_our_back_is_noticed, a_crashed_agent_comes_back_in_the_same_generation,

@@ -8,6 +8,7 @@ use crate::respond::Failure;
 use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
+use molt_common::paging;
 use molt_common::problem::Problem;
 use molt_common::signup::Address;
 use molt_platform::call;
@@ -113,8 +114,8 @@ async fn set(env: &Env, caller: &Caller, email: &str, invited: bool) -> Result<J
     responses((status = 200, body = InvitationList), (status = 400, body = Problem)))]
 #[worker::send]
 pub async fn list(State(env): State<Env>, page: InvitationPage) -> Result<Json<InvitationList>, Failure> {
-    let limit = i32::try_from(page.limit).unwrap_or(i32::MAX);
-    let invitations = env
+    let limit = i32::try_from(paging::rows_to_ask_for(page.limit)).unwrap_or(i32::MAX);
+    let rows = env
         .d1("PLATFORM_DB")?
         .prepare(
             "SELECT email, created_at, invited_by, used_at, used_by FROM invitations WHERE email > ?1 ORDER BY email LIMIT ?2",
@@ -123,8 +124,7 @@ pub async fn list(State(env): State<Env>, page: InvitationPage) -> Result<Json<I
         .all()
         .await?
         .results::<Invitation>()?;
-    let full = u32::try_from(invitations.len()).is_ok_and(|count| count == page.limit);
-    let next_cursor = invitations.last().filter(|_| full).map(|last| last.email.clone());
+    let (invitations, next_cursor) = paging::page(rows, page.limit, |last| last.email.clone());
     Ok(Json(InvitationList {
         invitations,
         next_cursor,

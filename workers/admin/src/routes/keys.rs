@@ -9,6 +9,7 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 use molt_common::admin_key::{AdminKey, KeyId, KeyRecord};
+use molt_common::paging;
 use molt_common::problem::Problem;
 use molt_common::scope::Scope;
 use molt_common::time::Millis;
@@ -208,16 +209,12 @@ pub async fn create(
 pub async fn list(State(env): State<Env>, page: KeyPage) -> Result<Json<KeyList>, Failure> {
     let list = ListKeys {
         after: page.cursor.clone(),
-        limit: page.limit,
+        limit: paging::rows_to_ask_for(page.limit),
     };
     let found = call::make(&stub(&env)?, &list).await?;
-    let full = u32::try_from(found.keys.len()).is_ok_and(|count| count == page.limit);
-    let next_cursor = found.keys.last().filter(|_| full).map(|key| key.id.to_string());
+    let (keys, next_cursor) = paging::page(found.keys, page.limit, |key| key.id.to_string());
     let first = page.cursor.is_empty().then(|| bootstrap(found.bootstrap_off));
-    let keys = first
-        .into_iter()
-        .chain(found.keys.into_iter().map(KeyView::from))
-        .collect();
+    let keys = first.into_iter().chain(keys.into_iter().map(KeyView::from)).collect();
     Ok(Json(KeyList { keys, next_cursor }))
 }
 

@@ -6,6 +6,7 @@ use crate::respond::Failure;
 use axum::Json;
 use axum::extract::State;
 use molt_common::ownership::Owner;
+use molt_common::paging;
 use molt_common::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -37,9 +38,8 @@ pub async fn status(State(env): State<Env>, asked: Asked, page: Page<ByUser>) ->
         Some("new") => Some(Owner::New),
         Some(_) => return Err(Problem::invalid("owner", "must be legacy or new").into()),
     };
-    let users = placements::page(&env, owner, &page.cursor, page.limit).await?;
-    let full = u32::try_from(users.len()).is_ok_and(|count| count == page.limit);
-    let next_cursor = users.last().filter(|_| full).map(|user| user.user_id.clone());
+    let rows = placements::page(&env, owner, &page.cursor, paging::rows_to_ask_for(page.limit)).await?;
+    let (users, next_cursor) = paging::page(rows, page.limit, |user| user.user_id.clone());
     Ok(Json(Migration {
         legacy_mode: placements::legacy_is_bound(&env),
         counts: placements::counts(&env).await?,

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State;
 use molt_common::api::{SandboxState, StateWord};
 use molt_common::id::SandboxId;
+use molt_common::paging;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::GetState;
 use molt_platform::{call, entropy};
@@ -68,7 +69,8 @@ pub async fn of_user(State(env): State<Env>, parameters: Parameters) -> Result<J
 #[worker::send]
 pub async fn dashboard(State(env): State<Env>, page: Page) -> Result<Json<Dashboard>, Failure> {
     let began = entropy::now();
-    let states = users::states(&env, &page.cursor, page.limit).await?;
+    let states = users::states(&env, &page.cursor, paging::rows_to_ask_for(page.limit)).await?;
+    let (states, next_cursor) = paging::page(states, page.limit, |user| user.user_id.to_string());
     let mut summary = Summary::default();
     for (lifecycle, count) in users::lifecycles(&env).await? {
         summary.total += count;
@@ -82,8 +84,6 @@ pub async fn dashboard(State(env): State<Env>, page: Page) -> Result<Json<Dashbo
         } += count;
     }
     let now = entropy::now();
-    let full = u32::try_from(states.len()).is_ok_and(|count| count == page.limit);
-    let next_cursor = states.last().filter(|_| full).map(|user| user.user_id.to_string());
     let users = states
         .into_iter()
         .map(|user| SandboxState {

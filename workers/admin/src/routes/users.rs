@@ -5,6 +5,7 @@ use crate::respond::Failure;
 use crate::users::{self, User};
 use axum::Json;
 use axum::extract::State;
+use molt_common::paging;
 use molt_common::problem::Problem;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -30,9 +31,8 @@ pub struct UserList {
     responses((status = 200, body = UserList), (status = 400, body = Problem)))]
 #[worker::send]
 pub async fn list(State(env): State<Env>, page: Page) -> Result<Json<UserList>, Failure> {
-    let (users, counts) = users::list(&env, &page.cursor, page.limit).await?;
-    let full = u32::try_from(users.len()).is_ok_and(|count| count == page.limit);
-    let next_cursor = users.last().filter(|_| full).map(|user| user.user_id.clone());
+    let (rows, counts) = users::list(&env, &page.cursor, paging::rows_to_ask_for(page.limit)).await?;
+    let (users, next_cursor) = paging::page(rows, page.limit, |user| user.user_id.clone());
     Ok(Json(UserList {
         users,
         total: counts.total,
