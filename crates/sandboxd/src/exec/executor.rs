@@ -92,7 +92,11 @@ impl Executor {
                 // On a task of its own: a caller that hangs up in between must not leave a command half started.
                 let launching = Arc::clone(self).launch(exec_id.clone(), entry.clone(), spec.clone());
                 match tokio::spawn(launching).await {
-                    Ok(outcome) => outcome?,
+                    Ok(outcome) => {
+                        if let Some(report) = outcome? {
+                            return Ok(report);
+                        }
+                    }
                     Err(error) => return Err(StartRefusal::Unclear(io::Error::other(error))),
                 }
             }
@@ -138,7 +142,13 @@ impl Executor {
         })
     }
 
-    async fn launch(self: Arc<Self>, exec_id: String, entry: Entry, spec: CommandSpec) -> Result<(), StartRefusal> {
+    /// Starts a command; answers with its first report, unless its shim did not give one.
+    async fn launch(
+        self: Arc<Self>,
+        exec_id: String,
+        entry: Entry,
+        spec: CommandSpec,
+    ) -> Result<Option<ExecReport>, StartRefusal> {
         if let Err(error) = self.journal.begin(&exec_id, &entry) {
             self.forget(&exec_id);
             return Err(StartRefusal::NotStarted(error));
@@ -146,19 +156,22 @@ impl Executor {
         let shim = self.shim(&exec_id);
         match shim.launch::<_, ExecReport>(ShimKind::Command, spec).await {
             // Also when the report is final already: its shim tells it until it is written.
-            Ok(_) => self.follow_from_now(exec_id),
+            Ok(report) => {
+                self.follow_from_now(exec_id);
+                Ok(Some(report))
+            }
             // It has no shim, and none has marked it: it did not begin and never will.
             Err(error) if shim.is_gone().await && !self.journal.was_started(&exec_id) => {
                 tracing::warn!(exec_id, %error, "a command could not be started");
                 self.forget(&exec_id);
-                return Err(StartRefusal::NotStarted(error));
+                Err(StartRefusal::NotStarted(error))
             }
             Err(error) => {
                 tracing::error!(exec_id, %error, "the shim did not say that it started the command");
                 self.follow_from_now(exec_id);
+                Ok(None)
             }
         }
-        Ok(())
     }
 
     fn follow_from_now(self: Arc<Self>, exec_id: String) {
