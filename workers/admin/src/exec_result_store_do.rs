@@ -2,6 +2,7 @@
 
 use crate::exec_store::calls::{Cancel, Get, ReadJob, Stats, Submit};
 use crate::exec_store::read_calls::{AwaitEnd, FollowOutput, ListExecs, ReadOutput};
+use crate::exec_store::sighting::Sighting;
 use crate::exec_store::watch::Watches;
 use crate::exec_store::{announce, drive, store::Store};
 use molt_common::audit_call::VerifyChain;
@@ -15,12 +16,14 @@ use std::panic::RefUnwindSafe;
 use worker::{DurableObject, Env, Request, Response, Result, State};
 use worker_macros::durable_object;
 
-/// Results of one sandbox. What must last is in SQLite; memory holds who watches, and whether a step is being taken.
+/// Results of one sandbox. What must last is in SQLite; memory holds who watches, how the
+/// sandbox stood a moment ago, and whether a step is being taken.
 #[durable_object]
 pub struct ExecResultStore {
     pub(crate) state: State,
     pub(crate) env: Env,
     pub(crate) watches: Watches,
+    pub(crate) sighting: Sighting,
     pub(crate) stepping: Cell<bool>,
     tables_exist: Cell<bool>,
 }
@@ -34,6 +37,7 @@ impl DurableObject for ExecResultStore {
             state,
             env,
             watches: Watches::default(),
+            sighting: Sighting::default(),
             stepping: Cell::new(false),
             tables_exist: Cell::new(false),
         }

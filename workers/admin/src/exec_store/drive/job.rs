@@ -2,17 +2,19 @@
 
 use super::Step;
 use super::answer::{Told, tell};
-use super::ask::{Question, ask};
+use super::ask::{Answer, Question, ask};
 use crate::exec_result_store_do::ExecResultStore;
 use crate::exec_store::queue;
+use crate::exec_store::sighting::{Asking, WAKE_PACE_MS, Wanted};
 use crate::exec_store::store::jobs::Active;
-use crate::exec_store::watch::Driving;
+use crate::exec_store::watch::{Driving, moved};
 use futures_util::future::{Either, select};
 use molt_common::api::exec::JobState;
 use molt_common::control::WaitFor;
 use molt_common::id::{ExecId, SandboxId};
+use molt_common::sandbox_call::{ExecAnswer, Followed};
 use molt_common::time::Millis;
-use molt_lifecycle::exec::{ExecJob, Next};
+use molt_lifecycle::exec::{ExecJob, Next, Turn};
 use molt_platform::{call, entropy, log, transaction};
 use serde_json::json;
 use std::pin::pin;
@@ -31,8 +33,6 @@ const UNWATCHED_PACE_MS: (u64, u64) = (1_000, 200);
 const FLOOD_PACE_MS: u64 = 1_000;
 /// A call may take so much longer than it was asked to wait.
 const CALL_MS: u64 = 4_500;
-/// A job whose sandbox is not there yet asks again after this long.
-const WAKE_PACE_MS: u64 = 250;
 
 /// When to go on.
 enum Then {
@@ -69,13 +69,33 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
     };
     let asked_at = entropy::now();
     let stored = active.job.clone();
-    let turn = active.job.turn(&active.start, asked_at);
+    let mut turn = active.job.turn(&active.start, asked_at);
+    let mut asking = None;
+    if turn.next == Next::Wake {
+        match object.sighting.wanted(asked_at) {
+            Wanted::Take(answer) => {
+                match *answer {
+                    Ok(view) => active.job.sandbox(&view, asked_at),
+                    Err(why) => active.job.unreachable(&why, asked_at),
+                }
+                turn = active.job.turn(&active.start, asked_at);
+            }
+            Wanted::Wait(seen) => {
+                moved(|| object.sighting.answers(), seen, step.asks_until).await;
+                return Ok(Then::After(0));
+            }
+            Wanted::Ask(right) => asking = Some(right),
+        }
+    }
     // Before the call: whoever goes on after an eviction must know that it may have been made.
     if active.job != stored {
         keep(object, id, &active, &Told::default())?;
     }
     if active.job.state.is_terminal() {
         return Ok(Then::Ended);
+    }
+    if turn.next == Next::Wake && asking.is_none() {
+        return pause(&active.job, &Told::default(), false, false, None).map(Then::After);
     }
     // A long standard input is not held while the call waits.
     let Active {
@@ -118,6 +138,7 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
     } else {
         answered.await
     };
+    note(object, &turn, asking, asked_at, &asked);
     // What happened meanwhile (a cancel) is in the store, not in what was read before.
     let Some(mut active) = store.active(id)? else {
         return Ok(Then::Ended);
@@ -136,6 +157,28 @@ async fn turn(object: &ExecResultStore, driving: &Driving, id: &ExecId, step: St
     }
     let ending = active.ending.is_some();
     pause(&active.job, &told, watched, ending, waits.then_some(asked_at)).map(Then::After)
+}
+
+/// What an answer says of the sandbox, for the other jobs.
+fn note(object: &ExecResultStore, turn: &Turn, asking: Option<Asking>, asked_at: Millis, asked: &Result<Answer>) {
+    let generation = match turn.next {
+        Next::Start(generation) | Next::Read(generation) | Next::Cancel(generation) => Some(generation),
+        Next::Wake | Next::Nothing => None,
+    };
+    match (asked, asking, generation) {
+        (Ok(Answer::Sandbox(view)), Some(asking), _) => asking.answered(Ok((**view).clone()), entropy::now()),
+        (Err(error), Some(asking), _) => asking.answered(Err(error.to_string()), entropy::now()),
+        (
+            Ok(Answer::Exec(Followed {
+                answer: ExecAnswer::Report { .. },
+                ..
+            })),
+            _,
+            Some(generation),
+        ) => object.sighting.runs(generation, asked_at),
+        (_, _, Some(generation)) => object.sighting.doubt(generation),
+        _ => {}
+    }
 }
 
 /// Stores where a job stands and what was fetched of its output, all or nothing.
