@@ -13,8 +13,10 @@ use std::rc::Rc;
 use std::time::Duration;
 use worker::Delay;
 
-/// Whoever waits looks again after this long.
-const LOOK: Duration = Duration::from_millis(20);
+/// Whoever waits looks again after so many milliseconds: at first often, because most of what is waited for comes soon.
+const LOOK_MS: (u64, u64) = (2, 20);
+/// The pause is this part of how long he has waited, so that looking adds little to it.
+const LOOK_SHARE: u64 = 8;
 use std::task::{Poll, Waker};
 
 #[derive(Default)]
@@ -208,11 +210,15 @@ impl Drop for Driving {
 
 /// Waits until a number is no longer the one that was seen, at most until then; says whether it is another.
 pub async fn moved(number: impl Fn() -> u64, seen: u64, until: Millis) -> bool {
+    let began = entropy::now();
     while number() == seen {
-        if entropy::now() >= until {
+        let now = entropy::now();
+        if now >= until {
             return false;
         }
-        Delay::from(LOOK).await;
+        let (least, most) = LOOK_MS;
+        let pause = (now.since(began) / LOOK_SHARE).clamp(least, most);
+        Delay::from(Duration::from_millis(pause)).await;
     }
     true
 }
