@@ -203,13 +203,13 @@ pub async fn lists_page_by_cursor(stack: Arc<Stack>) {
 pub async fn no_list_leads_to_an_empty_page(stack: Arc<Stack>) {
     let invited = format!("{}@example.test", uuid::Uuid::new_v4().simple());
     let invitation = json!({"email": invited});
-    stack
+    let made = stack
         .post("/api/super/invitations")
         .admin()
         .json(&invitation)
         .send()
-        .await
-        .json(201);
+        .await;
+    assert_eq!(made.json(201)["email"], invited);
     stack.admin_key("lists", &["exec:read"]).await;
     for (path, rows, id) in [
         ("/api/super/users", "users", "userId"),
