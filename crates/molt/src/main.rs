@@ -23,6 +23,8 @@ use std::process::ExitCode;
 
 /// Where `scripts/dev` listens.
 const DEFAULT_URL: &str = "http://127.0.0.1:8787";
+/// Options of all commands stand below those of one.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Operates a Moltworker deployment.
 #[derive(Parser)]
@@ -30,17 +32,18 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8787";
     version,
     about,
     after_help = "The admin secret, or an admin key (molt_…) in its place, is read from the environment variable MOLT_ADMIN_SECRET.\n\n\
-                  Exit codes: 0 done, 2 not done; `exec` and `jobs attach` end as the command does (128 and the signal's number for one that a signal ended; \
-                  3: it timed out, was cancelled, is lost or was rejected; 128 and the signal's number, so 130 for Ctrl-C, when they were interrupted; \
-                  141: nobody read the output any more), `bulk exec` and `jobs watch` with 1 when not everything succeeded, `audit verify` with 1 for a broken chain, \
-                  `migrate` with 1 when a check failed and it was undone, 2 not begun, 3 when somebody has to look, 130 interrupted."
+                  Exit codes: 0 done, 2 not done. Besides:\n  \
+                  exec, jobs attach      as the command ended, see `molt exec --help`\n  \
+                  bulk exec, jobs watch  1 when not everything succeeded, 130 interrupted\n  \
+                  audit verify           1 for a broken chain\n  \
+                  migrate                1 when a check failed and it was undone, 2 not begun, 3 when somebody has to look, 130 interrupted"
 )]
 struct Arguments {
     /// Address of the router, e.g. https://agents.example.com
-    #[arg(long, env = "MOLT_URL", global = true, default_value = DEFAULT_URL)]
+    #[arg(long, env = "MOLT_URL", global = true, default_value = DEFAULT_URL, help_heading = EVERYWHERE)]
     url: String,
     /// Prints the API's JSON instead of a table.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     json: bool,
     #[command(subcommand)]
     command: Command,
@@ -84,6 +87,7 @@ enum Command {
     ///
     /// A broken connection is taken up again where it broke. When the reader of the output goes away, or on `detach`, the command goes on;
     /// `molt jobs attach` follows it again.
+    #[command(after_help = exec::EXIT_CODES)]
     Exec(Box<exec::Exec>),
     /// Runs a command in the sandboxes of many users.
     Bulk {
@@ -148,6 +152,14 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_a_command_tells_its_exit_codes() {
+        for line in ["exec --help", "jobs attach --help"] {
+            let help = parses(line).expect_err("help ends it");
+            assert!(help.contains("128 + N"), "{line}: {help}");
+        }
+    }
+
+    #[test]
     fn command_lines_are_read() {
         for line in [
             "users",
@@ -189,7 +201,7 @@ mod tests {
             "exec Ada -- ls",
             "exec Ada --timeout-ms 5 --json -- ls -l",
             "exec Ada --env A=b --env PATH --cwd /tmp --stdin --timeout 90s --grace 1s --max-output 4MiB --uid 1000 -- make -j4",
-            "exec Ada --limit memory=512MiB cpu=60 --limit open-files=64 file-size=1GB processes=32 -- make",
+            "exec --limit memory=512MiB,cpu=60 --limit open-files=64 --limit file-size=1GB,processes=32 Ada -- make",
             "exec Ada --detach --idempotency-key k -- make",
             "exec Ada --on-interrupt detach -- make",
             "bulk exec --users all -- make",

@@ -36,8 +36,8 @@ pub struct What {
     /// User id inside the sandbox, from 1; the agent's user when not given
     #[arg(long)]
     pub uid: Option<u32>,
-    /// Limits of the command's processes: memory, file-size (bytes, such as 512MiB), cpu (such as 60s), open-files, processes
-    #[arg(long, value_name = "NAME=VALUE", num_args = 1..)]
+    /// Limits of the command's processes, separated by commas: memory, file-size (bytes, such as 512MiB), cpu (such as 60s), open-files, processes
+    #[arg(long, value_name = "NAME=VALUE", value_delimiter = ',')]
     pub limit: Vec<Limit>,
     /// Program and arguments, after `--`. A single one is a command line for sh.
     #[arg(required = true, last = true)]

@@ -17,6 +17,16 @@ use molt_common::id::UserId;
 use molt_common::output::OutputCursor;
 use std::process::ExitCode;
 
+/// How `molt exec` and `molt jobs attach` end.
+pub const EXIT_CODES: &str = "Exit codes:\n  \
+    0 to 255  that of the command\n  \
+    128 + N   signal N ended the command (137 KILL, 152 the limit of processor time)\n  \
+    3         it has no exit code: it timed out, was cancelled, is lost or was rejected; standard error says which\n  \
+    130, 143  Ctrl-C or TERM: it was cancelled, or left running, as standard error says\n  \
+    141       nobody read the output any more; the command goes on\n  \
+    2         molt could not do it\n\n\
+    The command may end with any of these itself; --json tells its end without doubt.";
+
 /// Submits the command and follows it to its end.
 ///
 /// # Errors

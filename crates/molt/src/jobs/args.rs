@@ -16,6 +16,7 @@ pub enum Action {
     /// Shows one job, and its parts if it has some.
     Show(Which),
     /// Follows a command's output, from its beginning on, and ends with its exit code.
+    #[command(after_help = crate::exec::EXIT_CODES)]
     Attach(Attach),
     /// Cancels a job with its parts, and waits for its end.
     Cancel(Cancel),
