@@ -17,8 +17,11 @@ pub const CONTAINER_DEADLINE_MS: u64 = 30_000;
 pub const START_DEADLINE_MS: u64 = 120_000;
 /// A stop that has not ended after this long is forced.
 pub const STOP_DEADLINE_MS: u64 = 25_000;
-/// A running sandbox that does not answer this often in a row is given up.
+/// A running sandbox that does not answer this often in a row, and for [`SILENCE_TO_GIVE_UP_MS`], is given up.
 pub const MISSES_TO_GIVE_UP: u32 = 3;
+/// How long a running sandbox is silent at least before it is given up: every call that fails has it asked at once, so a busy one misses many
+/// times within the longest pause (5 s) after which `sandboxd init` starts `serve` again.
+pub const SILENCE_TO_GIVE_UP_MS: u64 = 8_000;
 /// The supervisor restarts the agent by itself; after this often in one start the start has failed.
 pub const AGENT_RESTARTS_TO_GIVE_UP: u32 = 5;
 /// A running sandbox is asked this often, and kept alive for three of these periods.
@@ -84,6 +87,9 @@ pub struct Sandbox {
     /// Probes in a row without an answer.
     #[serde(default)]
     pub misses: u32,
+    /// When the first of them was noticed.
+    #[serde(default)]
+    pub silent_since: Option<Millis>,
     /// Last lines of the agent's output, kept while it starts and after it failed.
     #[serde(default)]
     pub log_tail: Vec<String>,
@@ -103,6 +109,7 @@ impl Default for Sandbox {
             cause: None,
             failures: 0,
             misses: 0,
+            silent_since: None,
             log_tail: Vec::new(),
         }
     }
@@ -188,7 +195,7 @@ impl Sandbox {
         self.tier = tier;
         self.generation += 1;
         self.boot_id = None;
-        self.misses = 0;
+        self.heard();
         self.cause = None;
         self.log_tail.clear();
         self.enter(
@@ -254,7 +261,7 @@ impl Sandbox {
         let reached = match status.phase {
             SupervisorPhase::Ready => {
                 self.failures = 0;
-                self.misses = 0;
+                self.heard();
                 self.cause = None;
                 self.enter(Stage::Running, now);
                 return vec![Action::KeepAlive, Action::Announce];
@@ -293,8 +300,9 @@ impl Sandbox {
             return self.end(Some("The container went away.".into()), now);
         }
         let Some(status) = status else {
-            self.misses += 1;
-            if self.misses < MISSES_TO_GIVE_UP {
+            self.misses = self.misses.saturating_add(1);
+            let silent_since = *self.silent_since.get_or_insert(now);
+            if self.misses < MISSES_TO_GIVE_UP || now.since(silent_since) < SILENCE_TO_GIVE_UP_MS {
                 return vec![];
             }
             let mut actions = vec![Action::Destroy];
@@ -304,7 +312,7 @@ impl Sandbox {
         if let Some(actions) = self.replaced(status, now) {
             return actions;
         }
-        self.misses = 0;
+        self.heard();
         match status.phase {
             SupervisorPhase::Ready => vec![Action::KeepAlive],
             SupervisorPhase::Stopping => {
@@ -356,9 +364,14 @@ impl Sandbox {
     fn end(&mut self, cause: Option<String>, now: Millis) -> Vec<Action> {
         self.cause = cause;
         self.boot_id = None;
-        self.misses = 0;
+        self.heard();
         self.enter(Stage::Stopped, now);
         vec![Action::Announce]
+    }
+
+    const fn heard(&mut self) {
+        self.misses = 0;
+        self.silent_since = None;
     }
 
     fn enter(&mut self, stage: Stage, now: Millis) {

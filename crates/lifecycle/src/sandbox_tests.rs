@@ -129,15 +129,33 @@ fn a_vanished_container_ends_the_generation() {
 }
 
 #[test]
-fn one_missed_answer_is_forgiven_three_are_not() {
+fn one_missed_answer_is_forgiven_long_silence_is_not() {
     let mut sandbox = running();
     sandbox.step(silent(true), T0);
     assert_eq!(sandbox.next_alarm(T0), Some(T0.plus(1000)));
-    sandbox.step(probed(1, SupervisorPhase::Ready), T0);
-    for _ in 0..2 {
-        assert_eq!(sandbox.step(silent(true), T0), vec![]);
+    sandbox.step(probed(1, SupervisorPhase::Ready), T0.plus(SILENCE_TO_GIVE_UP_MS));
+    // What was missed before that answer does not count.
+    let again = T0.plus(SILENCE_TO_GIVE_UP_MS + 1);
+    for ms in [0, SILENCE_TO_GIVE_UP_MS - 1] {
+        assert_eq!(sandbox.step(silent(true), again.plus(ms)), vec![]);
     }
-    assert!(sandbox.step(silent(true), T0).contains(&Action::Destroy));
+    let given_up = sandbox.step(silent(true), again.plus(SILENCE_TO_GIVE_UP_MS));
+    assert!(given_up.contains(&Action::Destroy));
+    assert!(!sandbox.lives(1));
+}
+
+#[test]
+fn many_missed_answers_at_once_are_one_silence() {
+    // Every call that fails has it asked: sixty-four commands do that within milliseconds while `serve` is started again.
+    let mut sandbox = running();
+    for ms in 0..64 {
+        assert_eq!(sandbox.step(silent(true), T0.plus(ms * 80)), vec![]);
+    }
+    assert_eq!(
+        sandbox.step(probed(1, SupervisorPhase::Ready), T0.plus(5_200)),
+        vec![Action::KeepAlive]
+    );
+    assert!(sandbox.lives(1));
 }
 
 #[test]
