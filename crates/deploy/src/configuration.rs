@@ -230,6 +230,20 @@ mod tests {
     }
 
     #[test]
+    fn all_workers_run_under_one_date_and_have_timers_that_are_numbers() {
+        for worker in Worker::ALL {
+            let config = of(worker, "", &Ids::default());
+            let router = of(Worker::Router, "", &Ids::default());
+            assert_eq!(config["compatibility_date"], router["compatibility_date"], "{worker}");
+            assert_eq!(
+                config["compatibility_flags"],
+                json!(["no_nodejs_global_timers"]),
+                "{worker}"
+            );
+        }
+    }
+
+    #[test]
     fn legacy_is_bound_only_when_there_is_one() {
         let legacy = r#", "legacy": {"worker": "old-one"}"#;
         let bound = |worker, more| {
