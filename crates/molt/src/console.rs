@@ -12,6 +12,8 @@ const PROGRESS: &str = "progress";
 #[derive(Default)]
 pub struct Console {
     line: Option<(String, ProgressBar)>,
+    /// On the terminal something else stands before the cursor: output without a line end, or the echo of a key.
+    mid_line: bool,
     mute: bool,
 }
 
@@ -20,7 +22,41 @@ impl Console {
     #[cfg(test)]
     #[must_use]
     pub const fn mute() -> Self {
-        Self { line: None, mute: true }
+        Self {
+            line: None,
+            mid_line: false,
+            mute: true,
+        }
+    }
+
+    /// Bytes of a command were written to the terminal.
+    pub fn shown(&mut self, bytes: &[u8]) {
+        if let Some(last) = bytes.last() {
+            self.mid_line = *last != b'\n';
+        }
+    }
+
+    /// The terminal has echoed a Ctrl-C. In the line that is being waited on it goes with that line.
+    pub const fn echoed(&mut self) {
+        self.mid_line |= self.line.is_none();
+    }
+
+    /// The terminal has echoed the end of a line.
+    pub const fn entered(&mut self) {
+        self.mid_line = false;
+    }
+
+    /// Goes to the beginning of a line.
+    pub fn leave_line(&mut self) {
+        let _ = write!(io::stderr(), "{}", self.fresh_line());
+    }
+
+    /// What leads from where the cursor is to the beginning of a line. Elsewhere than on a terminal nothing does: the streams are apart.
+    fn fresh_line(&mut self) -> &'static str {
+        match std::mem::take(&mut self.mid_line) && io::stderr().is_terminal() {
+            true => "\n",
+            false => "",
+        }
     }
 
     /// Shows on a terminal, with the time that passes, what is being waited for; elsewhere nothing.
@@ -32,6 +68,8 @@ impl Console {
         if !io::stderr().is_terminal() {
             return;
         }
+        // The line is drawn from the left border on.
+        self.leave_line();
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}… {elapsed}") {
             bar.set_style(style);
@@ -48,6 +86,7 @@ impl Console {
         }
         if self.line.as_ref().is_none_or(|(shown, _)| shown != PROGRESS) {
             self.clear();
+            self.leave_line();
             let bar = ProgressBar::with_draw_target(Some(total.into()), ProgressDrawTarget::stderr());
             if let Ok(style) = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg} {elapsed}") {
                 bar.set_style(style);
@@ -75,9 +114,10 @@ impl Console {
             return;
         }
         let text = text.replace(char::is_control, "\u{fffd}");
+        let before = self.fresh_line();
         let write = || {
             // Whoever closed standard error does not want to know.
-            let _ = writeln!(io::stderr(), "molt: {text}");
+            let _ = writeln!(io::stderr(), "{before}molt: {text}");
         };
         match &self.line {
             Some((_, bar)) => bar.suspend(write),
@@ -89,7 +129,8 @@ impl Console {
     pub fn ask(&mut self, text: &str) {
         self.clear();
         let mut stderr = io::stderr();
-        let _ = write!(stderr, "\n{text}").and_then(|()| stderr.flush());
+        let _ = write!(stderr, "{}{text}", self.fresh_line()).and_then(|()| stderr.flush());
+        self.mid_line = true;
     }
 }
 

@@ -9,6 +9,7 @@ mod once;
 mod output;
 mod resume;
 mod sync;
+mod terminal;
 mod tree;
 mod truth;
 
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         output::trials(&group),
         resume::trials(&group),
         sync::trials(&group),
+        terminal::trials(&group),
         tree::trials(&group),
         truth::trials(&group),
     ];

@@ -21,7 +21,7 @@ use std::process::ExitCode;
 pub const EXIT_CODES: &str = "Exit codes:\n  \
     0 to 255  that of the command\n  \
     128 + N   signal N ended the command (137 KILL, 152 the limit of processor time)\n  \
-    3         it has no exit code: it timed out, was cancelled, is lost or was rejected; standard error says which\n  \
+    3         it has no exit code: it timed out, was cancelled, is lost, was rejected or could not be started; standard error says which\n  \
     130, 143  Ctrl-C or TERM: it was cancelled, or left running, as standard error says\n  \
     141       nobody read the output any more; the command goes on\n  \
     2         molt could not do it\n\n\

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// One Ctrl-C may arrive twice, from the terminal and from whoever started this.
 const SAME: Duration = Duration::from_millis(300);
-const SLICE: Duration = Duration::from_millis(50);
+const QUESTION: &str = "molt: it still runs: [c]ancel, [d]etach, or Enter to go on (Ctrl-C cancels)? ";
 
 /// What an interruption does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -78,6 +78,8 @@ pub struct Interrupts {
     seen: Arc<Seen>,
     handled: u32,
     cancelling: bool,
+    /// The answer to the question that stands on the terminal.
+    answer: Option<Receiver<String>>,
 }
 
 impl Interrupts {
@@ -113,6 +115,7 @@ impl Interrupts {
             seen: Arc::default(),
             handled: 0,
             cancelling: false,
+            answer: None,
         }
     }
 
@@ -128,19 +131,53 @@ impl Interrupts {
         self.cancelling
     }
 
-    /// What is wished since the last time; asks if it has to, and then waits for the answer.
+    /// What is wished since the last time. When somebody has to be asked, the question stands on the terminal until a later call finds the answer.
     pub fn wish(&mut self, console: &mut Console) -> Option<Wish> {
-        let signal = self.signal()?;
-        let terminal = io::stderr()
-            .is_terminal()
-            .then(|| File::open("/dev/tty").ok())
-            .flatten();
-        let wish = match next(self.policy, terminal.is_some(), signal, self.cancelling) {
-            Next::Do(wish) => Some(wish),
-            Next::Ask => terminal.and_then(|terminal| self.ask(terminal, console)),
+        let signal = self.signal();
+        if signal == Some(SIGINT) {
+            console.echoed();
+        }
+        let wish = match (&self.answer, signal) {
+            (Some(_), Some(_)) => Some(Wish::Cancel),
+            (Some(answer), None) => match answer.try_recv() {
+                Err(TryRecvError::Empty) => return None,
+                Ok(line) => {
+                    console.entered();
+                    answered(&line)
+                }
+                // No terminal any more: nobody answers.
+                Err(TryRecvError::Disconnected) => None,
+            },
+            (None, None) => return None,
+            (None, Some(signal)) => {
+                let terminal = io::stderr().is_terminal().then(|| File::open("/dev/tty").ok());
+                let terminal = terminal.flatten();
+                match next(self.policy, terminal.is_some(), signal, self.cancelling) {
+                    Next::Do(wish) => Some(wish),
+                    Next::Ask => {
+                        console.ask(QUESTION);
+                        self.answer = terminal.map(read_line);
+                        return None;
+                    }
+                }
+            }
         };
+        self.answer = None;
         self.cancelling |= wish == Some(Wish::Cancel);
         wish
+    }
+
+    /// Whether a question stands on the terminal: what else would be shown has to wait.
+    #[must_use]
+    pub const fn asking(&self) -> bool {
+        self.answer.is_some()
+    }
+
+    /// The question has no point any more.
+    pub fn withdraw(&mut self, console: &mut Console) {
+        if self.answer.take().is_some() {
+            console.leave_line();
+        }
     }
 
     fn signal(&mut self) -> Option<i32> {
@@ -150,25 +187,6 @@ impl Interrupts {
         }
         self.handled = count;
         Some(self.seen.last.load(Ordering::SeqCst))
-    }
-
-    fn ask(&mut self, terminal: File, console: &mut Console) -> Option<Wish> {
-        console.ask(
-            "molt: the command still runs. [c]ancel it, [d]etach from it, or Enter to go on (Ctrl-C again cancels): ",
-        );
-        let answer = read_line(terminal);
-        loop {
-            match answer.try_recv() {
-                Ok(line) => return answered(&line),
-                // No terminal any more: nobody answers.
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => {}
-            }
-            if self.signal().is_some() {
-                return Some(Wish::Cancel);
-            }
-            thread::sleep(SLICE);
-        }
     }
 }
 

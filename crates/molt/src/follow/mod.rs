@@ -27,14 +27,18 @@ use connection::{Connection, Heard, Over, Way};
 use molt_common::api::JobState;
 use molt_common::output::{OutputCursor, StreamName};
 use position::News;
+use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::thread;
 use std::time::{Duration, Instant};
+use told::Told;
 
 /// How often signals are looked for.
 const SLICE: Duration = Duration::from_millis(50);
 /// A connection that lasted this long was a good one, even if it told nothing.
 const GOOD: Duration = Duration::from_secs(5);
+/// So much is held while somebody thinks about a question; what comes after it waits in the connection.
+const MOST_HELD: usize = 32;
 
 /// How long things may take.
 #[derive(Clone, Debug)]
@@ -80,6 +84,8 @@ pub struct Follower<'a> {
     /// Answer of the platform to the request to cancel.
     cancelling: Option<Cancelling>,
     state: Option<JobState>,
+    /// What was told while a question stood on the terminal.
+    held: VecDeque<Told>,
     lost: Option<Instant>,
     told_lost: bool,
 }
@@ -109,6 +115,7 @@ impl<'a> Follower<'a> {
             way: Way::Stream,
             cancelling: None,
             state: None,
+            held: VecDeque::new(),
             lost: None,
             told_lost: false,
         }
@@ -157,31 +164,45 @@ impl<'a> Follower<'a> {
 
     /// Passes on what the connection tells, until it ends.
     fn listen(&mut self, connection: &Connection) -> Step<Over> {
+        // What was held and not passed on is told again from the cursor on.
+        self.held.clear();
         loop {
             if let Err(outcome) = self.attend()? {
                 return Ok(Err(outcome));
+            }
+            while !self.interrupts.asking()
+                && let Some(told) = self.held.pop_front()
+            {
+                if let Err(outcome) = self.take(told)? {
+                    return Ok(Err(outcome));
+                }
+            }
+            if self.held.len() >= MOST_HELD {
+                thread::sleep(SLICE);
+                continue;
             }
             match connection.next(SLICE) {
                 None => {}
                 Some(Heard::Answer) => self.found(),
                 Some(Heard::Over(over)) => return Ok(Ok(over)),
                 Some(Heard::Told(told)) => {
-                    if let Err(outcome) = self.take(told)? {
-                        return Ok(Err(outcome));
+                    if matches!(told, Told::End(_)) {
+                        self.interrupts.withdraw(self.console);
                     }
+                    self.held.push_back(told);
                 }
             }
         }
     }
 
-    fn take(&mut self, told: told::Told) -> Step<()> {
+    fn take(&mut self, told: Told) -> Step<()> {
         match told {
-            told::Told::State(state) => self.show(state),
-            told::Told::End(ending) => {
+            Told::State(state) => self.show(state),
+            Told::End(ending) => {
                 self.console.clear();
                 return Ok(Err(Outcome::Ended(ending)));
             }
-            told::Told::Chunk(chunk) => {
+            Told::Chunk(chunk) => {
                 let news = position::accept(&mut self.cursor, chunk)
                     .map_err(|error| ClientError::Unexpected(self.target.output(), error.to_string()))?;
                 for news in news {
@@ -196,6 +217,9 @@ impl<'a> Follower<'a> {
                                     (StreamName::Stderr, _) => continue,
                                     (StreamName::Stdout, _) => Err(error.into()),
                                 };
+                            }
+                            if self.sink.is_terminal(stream) {
+                                self.console.shown(&bytes);
                             }
                         }
                     }
@@ -233,7 +257,7 @@ impl<'a> Follower<'a> {
                 "lost the platform ({why}); the command goes on, trying again until it answers"
             ));
         }
-        if self.told_lost {
+        if self.told_lost && !self.interrupts.asking() {
             self.console.wait_for("no connection");
         }
         let until = Instant::now() + pause;
@@ -256,7 +280,7 @@ impl<'a> Follower<'a> {
             self.console
                 .say(&format!("connected again after {:.0} s", since.elapsed().as_secs_f64()));
         }
-        if let Some(state) = self.state {
+        if let Some(state) = self.state.filter(|_| !self.interrupts.asking()) {
             self.show(state);
         }
     }

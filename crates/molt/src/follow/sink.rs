@@ -1,7 +1,7 @@
 //! Where a command's output goes.
 
 use molt_common::output::StreamName;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 /// Takes the bytes of both streams.
 pub trait Sink {
@@ -10,6 +10,9 @@ pub trait Sink {
     /// # Errors
     /// When nobody takes them.
     fn write(&mut self, stream: StreamName, bytes: &[u8]) -> io::Result<()>;
+
+    /// Whether a terminal shows what is written.
+    fn is_terminal(&self, stream: StreamName) -> bool;
 }
 
 /// To the streams of this process of the same names.
@@ -20,6 +23,13 @@ impl Sink for Stdio {
         match stream {
             StreamName::Stdout => pass_on(&mut io::stdout().lock(), bytes),
             StreamName::Stderr => pass_on(&mut io::stderr().lock(), bytes),
+        }
+    }
+
+    fn is_terminal(&self, stream: StreamName) -> bool {
+        match stream {
+            StreamName::Stdout => io::stdout().is_terminal(),
+            StreamName::Stderr => io::stderr().is_terminal(),
         }
     }
 }
@@ -35,5 +45,9 @@ pub struct Discard;
 impl Sink for Discard {
     fn write(&mut self, _: StreamName, _: &[u8]) -> io::Result<()> {
         Ok(())
+    }
+
+    fn is_terminal(&self, _: StreamName) -> bool {
+        false
     }
 }

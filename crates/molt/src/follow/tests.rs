@@ -32,6 +32,10 @@ impl Sink for Kept {
         }
         Ok(())
     }
+
+    fn is_terminal(&self, _: StreamName) -> bool {
+        false
+    }
 }
 
 fn target() -> Target {

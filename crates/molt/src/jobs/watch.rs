@@ -55,10 +55,14 @@ pub fn watch(
             Ok(answer) => {
                 let view = read(&path, &answer)?;
                 if view.state.is_terminal() {
+                    interrupts.withdraw(console);
                     console.clear();
                     return Ok(Watched::Ended(answer, Box::new(view)));
                 }
-                show(console, &view);
+                // A question on the terminal is not written over.
+                if !interrupts.asking() {
+                    show(console, &view);
+                }
                 patience.reset();
                 between = (between * 2).min(LATEST);
                 between
