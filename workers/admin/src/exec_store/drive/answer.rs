@@ -10,10 +10,10 @@ use molt_common::control::{ExecReport, ExecState};
 use molt_common::output::{OutputCursor, StreamName};
 use molt_common::sandbox_call::{ExecAnswer, Followed, FollowedOutput};
 use molt_common::time::Millis;
-use molt_lifecycle::exec::{Next, Turn};
+use molt_lifecycle::exec::{Next, OVERRUN_MS, Turn};
 use worker::Result;
 
-/// An end is told without the rest of the output when that could not be fetched for so long.
+/// An end is told without the rest of the output when nobody has answered about that for so long.
 const REST_MS: u64 = 20_000;
 
 /// What an answer told besides what it made of the job.
@@ -91,13 +91,28 @@ fn reported(active: &mut Active, turn: &Turn, report: ExecReport, output: Option
     };
     let ended = report.state != ExecState::Running;
     if ended && !whole {
-        active.ending.get_or_insert_with(|| Ending {
+        let ending = active.ending.get_or_insert_with(|| Ending {
             report: report.clone(),
             heard_at: now,
+            silent_since: None,
         });
+        ending.silent_since = None;
     }
-    let told = if ended && !whole { running(report) } else { report };
+    let withheld = (ended && !whole).then(|| active.job.clone());
+    let told = if withheld.is_some() {
+        running(report.clone())
+    } else {
+        report.clone()
+    };
     active.job.answered(turn, &answer(told), now);
+    if let Some(before) = withheld.filter(|_| active.job.state.is_terminal()) {
+        // It is given up as running for too long, which is not so: its end was observed, and the rest of its output comes.
+        active.job = before;
+        let heard_at = active.ending.as_ref().map_or(now, |ending| ending.heard_at);
+        if now.since(heard_at) >= OVERRUN_MS {
+            active.job.answered(turn, &answer(report), now);
+        }
+    }
     Told {
         output,
         written: Some(written),
@@ -117,8 +132,10 @@ fn skips(page: &FollowedOutput, fetched: OutputCursor) -> bool {
 
 /// An end that was observed stands when the rest of the output cannot be had: it is gone, or nobody has answered for long.
 fn give_up(active: &mut Active, turn: &Turn, gone: bool, now: Millis) -> bool {
-    let Some(ending) = &active.ending else { return false };
-    let over = gone || now.since(ending.heard_at) >= REST_MS;
+    let Some(ending) = &mut active.ending else { return false };
+    // Not since the end was heard: of that time this object, too, may have been away.
+    let silent_since = *ending.silent_since.get_or_insert(now);
+    let over = gone || now.since(silent_since) >= REST_MS;
     if over {
         let report = ending.report.clone();
         active.job.answered(turn, &answer(report), now);
@@ -143,3 +160,7 @@ fn running(report: ExecReport) -> ExecReport {
         ..report
     }
 }
+
+#[cfg(test)]
+#[path = "answer_tests.rs"]
+mod tests;

@@ -56,6 +56,9 @@ pub struct Ending {
     pub report: ExecReport,
     /// When it was heard first.
     pub heard_at: Millis,
+    /// Since when nobody has answered about the rest.
+    #[serde(default)]
+    pub silent_since: Option<Millis>,
 }
 
 /// Which commands a list shows.
