@@ -153,6 +153,12 @@ async fn ask(
         });
     }
     let container = object.container()?;
+    if !container.running() {
+        // Went away while no object looked. The question certainly reached nobody, and the alarm ends the generation.
+        object.state.storage().set_alarm(0_i64).await?;
+        let error = "its container is not there".to_owned();
+        return Ok(ExecAnswer::NotNow { error });
+    }
     let supervisor = Supervisor {
         container: &container,
         token: store.control_token()?,
