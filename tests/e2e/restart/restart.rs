@@ -79,6 +79,27 @@ pub async fn what_was_done_is_still_there_after_a_restart() {
     second.stop().await.assert_clean();
 }
 
+pub async fn a_command_right_after_a_restart_runs() {
+    let state = state_dir().expect("a folder");
+    let first = start(&state).await;
+    let ada = first.seeded("Ada");
+    first.awake(&ada).await;
+    let generation = first.generation(&ada).await;
+    first.kill().await;
+
+    // Until the next look at it, which may be twenty seconds away, the stored state is that of a sandbox that runs.
+    let second = start(&state).await;
+    let ended = second
+        .outcome(&second.submit(&ada, &json!({"command": "echo ran"})).await)
+        .await;
+    assert_eq!(
+        (&ended["state"], &ended["stdout"], &ended["generation"]),
+        (&json!("succeeded"), &json!("ran\n"), &json!(generation + 1)),
+        "{ended}"
+    );
+    second.stop().await.assert_clean();
+}
+
 pub async fn a_second_stack_on_one_state_is_refused() {
     let state = state_dir().expect("a folder");
     let first = start(&state).await;
