@@ -256,8 +256,7 @@ pub enum ExecAnswer {
         /// Why.
         error: String,
     },
-    /// The supervisor did not know the command and did certainly not start it just now (too many run, it stops, or there
-    /// is no container): ask again.
+    /// The supervisor did not know the command and did certainly not start it just now (too many run, or it stops): ask again.
     NotNow {
         /// Why.
         error: String,

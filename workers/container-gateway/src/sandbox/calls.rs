@@ -47,11 +47,7 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
         }
         StartExec::PATH => {
             let start: StartExec = call::read(&mut request).await?;
-            let answer = ask(object, start.generation, async |supervisor| {
-                supervisor.start(&start.start).await
-            })
-            .await?;
-            call::answer::<StartExec>(&answer)
+            call::answer::<StartExec>(&hand_over(object, &start).await?)
         }
         FollowExec::PATH => {
             let wanted: FollowExec = call::read(&mut request).await?;
@@ -140,6 +136,21 @@ async fn follow(object: &Sandbox, wanted: &FollowExec) -> Result<Followed> {
     Ok(Followed { answer, output })
 }
 
+/// Hands a command over. Where the container went away while no object looked, this try certainly reached nobody. That says nothing about tries
+/// before, which may have run in it: so the answer is that the generation has ended, which the alarm is about to find as well.
+async fn hand_over(object: &Sandbox, start: &StartExec) -> Result<ExecAnswer> {
+    if !object.container()?.running() {
+        object.state.storage().set_alarm(0_i64).await?;
+        return Ok(ExecAnswer::Ended {
+            generation: object.store()?.load()?.generation,
+        });
+    }
+    ask(object, start.generation, async |supervisor| {
+        supervisor.start(&start.start).await
+    })
+    .await
+}
+
 async fn ask(
     object: &Sandbox,
     generation: u64,
@@ -153,12 +164,6 @@ async fn ask(
         });
     }
     let container = object.container()?;
-    if !container.running() {
-        // Went away while no object looked. The question certainly reached nobody, and the alarm ends the generation.
-        object.state.storage().set_alarm(0_i64).await?;
-        let error = "its container is not there".to_owned();
-        return Ok(ExecAnswer::NotNow { error });
-    }
     let supervisor = Supervisor {
         container: &container,
         token: store.control_token()?,
