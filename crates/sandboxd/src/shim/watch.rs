@@ -20,6 +20,9 @@ const DRAIN: Duration = Duration::from_secs(1);
 const LAST_BYTES: Duration = Duration::from_millis(50);
 /// How long the tree may take to disappear after KILL.
 const KILL_PATIENCE: Duration = Duration::from_secs(2);
+/// How long everything below a stopped command may take to disappear after KILL. A busy machine is no reason to leave any of it; only what hangs in
+/// the kernel is given up.
+const TREE_PATIENCE: Duration = Duration::from_secs(15);
 /// Between two looks at what is left of a tree.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Between TERM and KILL when the sandbox stops.
@@ -126,7 +129,7 @@ impl Watch {
 
     /// After a stop: everything below goes, whatever session it made for itself. It had TERM already.
     async fn end_tree(&mut self, kill_at: Instant) {
-        let deadline = kill_at.max(Instant::now()) + KILL_PATIENCE;
+        let deadline = kill_at.max(Instant::now()) + TREE_PATIENCE;
         self.reaper.reap();
         while !self.reaper.childless() && Instant::now() < deadline {
             if Instant::now() >= kill_at {

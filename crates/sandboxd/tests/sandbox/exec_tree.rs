@@ -143,7 +143,8 @@ async fn nothing_of_a_stopped_command_stays_alive() {
             assert!(report.exit_code.is_some() != report.signal.is_some(), "{report:?}");
             println!("{} {by_timeout}: {took:?}", case.name);
             assert!(
-                took < GRACE + Duration::from_secs(2),
+                // Half a second where nothing else runs.
+                took < GRACE + Duration::from_secs(10),
                 "{} {by_timeout}: {took:?}",
                 case.name
             );
