@@ -22,6 +22,8 @@ pub const VARIABLE: &str = "MOLT_E2E_STACK";
 pub const NO_BUILD: &str = "MOLT_E2E_NO_BUILD";
 /// The first start of a clone builds everything.
 const START_LIMIT: Duration = Duration::from_secs(900);
+/// Starts that are tried where somebody else has taken the port.
+const ATTEMPTS: u32 = 3;
 /// From TERM to the end. The stack itself gives sandboxes 30 s and each program 15 s.
 const STOP_LIMIT: Duration = Duration::from_secs(75);
 /// From the end of the supervisor to the end of the last process.
@@ -99,6 +101,18 @@ impl Stack {
     /// # Errors
     /// See [`StackError`]; nothing runs then.
     pub async fn start(flags: &[&str], state: &StateDir) -> Result<Self, StackError> {
+        let mut attempts = ATTEMPTS;
+        loop {
+            attempts -= 1;
+            match Self::try_start(flags, state).await {
+                // A port that was free when it was chosen may be somebody else's a moment later.
+                Err(StackError::Ended(_, told)) if attempts > 0 && told.contains("Address already in use") => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn try_start(flags: &[&str], state: &StateDir) -> Result<Self, StackError> {
         let folder = state.path();
         let failed = |error| StackError::Io(folder.to_owned(), error);
         let ready_file = folder.join("e2e-ready.json");

@@ -137,8 +137,8 @@ pub fn ordinary() -> Vec<Case> {
 #[must_use]
 pub fn out_of_memory() -> Case {
     let mut case = Case::new("out of memory", "", Act::Nothing, &["failed"]).by(9);
-    // Keeps what it reads until a line ends.
-    case.body = json!({"argv": ["tail", "/dev/zero"], "timeoutMs": 600_000});
+    // Keeps what it reads until a line ends; before that it lives long enough to be seen.
+    case.body = json!({"argv": ["sh", "-c", "sleep 1; exec tail /dev/zero"], "timeoutMs": 600_000});
     case
 }
 

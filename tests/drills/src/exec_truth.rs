@@ -21,8 +21,11 @@ fn main() -> ExitCode {
         .unwrap_or(ROUNDS);
     drill::run_alone("exec-truth", async || {
         let mut sheet = Sheet::default();
+        // What is known is shown after each part: all of it takes a quarter of an hour.
         one_process(rounds, &mut sheet).await;
+        println!("{}", sheet.table());
         split(rounds, &mut sheet).await;
+        println!("{}", sheet.table());
         restarts(rounds, &mut sheet).await;
         println!("{}", sheet.table());
         let untruths: Vec<&String> = sheet
