@@ -2,8 +2,8 @@
 
 use crate::client::{Client, ClientError};
 use crate::console::Console;
-use crate::exec::{self, What, new_key, submit};
-use crate::follow::{Interrupts, OnInterrupt, Patience};
+use crate::exec::{self, Submission, What, submit};
+use crate::follow::Patience;
 use crate::{jobs, show};
 use clap::{Args, Subcommand};
 use molt_common::api::bulk::{BulkAccepted, BulkExecRequest, BulkOptions};
@@ -33,15 +33,9 @@ pub struct Bulk {
     /// Begins no further one after that many did not succeed
     #[arg(long, value_name = "N")]
     pub stop_after_failures: Option<u32>,
-    /// Does not wait: prints the id of the job
-    #[arg(long, conflicts_with = "on_interrupt")]
-    pub detach: bool,
-    /// What Ctrl-C does; `ask` cancels where there is no terminal. TERM cancels unless this is `detach`
-    #[arg(long, value_enum, default_value_t = OnInterrupt::Ask)]
-    pub on_interrupt: OnInterrupt,
-    /// Begins the job only once however often this is called with the same key and the same arguments
-    #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
+    /// How it is submitted and waited for.
+    #[command(flatten)]
+    pub submission: Submission,
     /// What is run.
     #[command(flatten)]
     pub what: What,
@@ -62,10 +56,8 @@ pub fn run(client: &Client, action: &Action, json: bool) -> Result<ExitCode, Cli
             stop_after_failures: bulk.stop_after_failures,
         },
     };
-    let interrupts = (!bulk.detach)
-        .then(|| Interrupts::take(bulk.on_interrupt))
-        .transpose()?;
-    let key = bulk.idempotency_key.clone().unwrap_or_else(new_key);
+    let interrupts = bulk.submission.interrupts()?;
+    let key = bulk.submission.key();
     let (answer, accepted) = submit::<BulkAccepted>(client, PATH, &key, &request, Patience::default(), &mut console)?;
     let Some(mut interrupts) = interrupts else {
         if json {

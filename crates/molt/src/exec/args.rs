@@ -1,8 +1,9 @@
 //! Command line of `molt exec`, and the request that it makes.
 
+use super::submit::new_key;
 use super::values::{Limit, Variable, bytes, millis};
 use crate::client::ClientError;
-use crate::follow::OnInterrupt;
+use crate::follow::{Interrupts, OnInterrupt};
 use clap::Args;
 use molt_common::api::ExecRequest;
 use molt_common::control::ExecLimits;
@@ -44,20 +45,43 @@ pub struct What {
     pub argv: Vec<String>,
 }
 
+/// How a job is submitted and waited for.
+#[derive(Debug, Args)]
+pub struct Submission {
+    /// Does not wait: prints the id of the job
+    #[arg(long, conflicts_with = "on_interrupt")]
+    detach: bool,
+    /// What Ctrl-C does; `ask` cancels where there is no terminal. TERM cancels unless this is `detach`
+    #[arg(long, value_enum, default_value_t = OnInterrupt::Ask)]
+    on_interrupt: OnInterrupt,
+    /// Begins the job only once however often this is called with the same key and the same arguments
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+}
+
+impl Submission {
+    /// Attends to interruptions from here on, unless nothing is waited for.
+    ///
+    /// # Errors
+    /// When the signals cannot be taken.
+    pub fn interrupts(&self) -> std::io::Result<Option<Interrupts>> {
+        (!self.detach).then(|| Interrupts::take(self.on_interrupt)).transpose()
+    }
+
+    /// The caller's key, or a new one.
+    pub fn key(&self) -> String {
+        self.idempotency_key.clone().unwrap_or_else(new_key)
+    }
+}
+
 /// How `molt exec` goes about it.
 #[derive(Debug, Args)]
 pub struct Exec {
     /// User id or name.
     pub user: String,
-    /// Does not wait: prints the id of the job
-    #[arg(long, conflicts_with = "on_interrupt")]
-    pub detach: bool,
-    /// What Ctrl-C does; `ask` cancels where there is no terminal. TERM cancels unless this is `detach`
-    #[arg(long, value_enum, default_value_t = OnInterrupt::Ask)]
-    pub on_interrupt: OnInterrupt,
-    /// Runs the command only once however often this is called with the same key and the same command
-    #[arg(long, value_name = "KEY")]
-    pub idempotency_key: Option<String>,
+    /// How it is submitted and waited for.
+    #[command(flatten)]
+    pub submission: Submission,
     /// What is run.
     #[command(flatten)]
     pub what: What,

@@ -5,8 +5,8 @@ mod outcome;
 mod submit;
 mod values;
 
-pub use args::{Exec, What};
-pub use submit::{new_key, submit};
+pub use args::{Exec, Submission, What};
+pub use submit::submit;
 
 use crate::client::{Client, ClientError};
 use crate::console::Console;
@@ -36,10 +36,8 @@ pub fn run(client: &Client, exec: &Exec, json: bool) -> Result<ExitCode, ClientE
     let request = exec.what.request()?;
     let user = user(client, &exec.user)?;
     // From here on an interruption must not leave a command behind that nobody knows of.
-    let interrupts = (!exec.detach)
-        .then(|| Interrupts::take(exec.on_interrupt))
-        .transpose()?;
-    let key = exec.idempotency_key.clone().unwrap_or_else(new_key);
+    let interrupts = exec.submission.interrupts()?;
+    let key = exec.submission.key();
     let path = format!("/api/super/users/{user}/exec");
     let (answer, accepted) = submit::<ExecAccepted>(client, &path, &key, &request, Patience::default(), &mut console)?;
     let target = Target {
