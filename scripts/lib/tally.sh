@@ -36,7 +36,7 @@ step_tests() {
     count_failure "$name" 'no test ran'
   elif ((failed > 0)); then
     show_failed_tests "$log"
-    FAILURES+=("$name: $failed tests")
+    FAILURES+=("$name: $failed tests" $(failed_names "$log"))
   fi
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped))
   step_done "$name" "$started" "$passed passed, $failed failed$( ((skipped == 0)) || printf ', %d skipped' "$skipped")$( ((code == 0)) || printf ', %s' "$(ending "$code")")"
@@ -81,6 +81,11 @@ show_failed_tests() {
     # TAP: what failed, and the first two lines of why.
     grep -E -A 2 '^ *(not ok |error: )' "$1" | grep -vE '^ *(--|---|duration_ms: .*|type: .*)$'
   } | head -n 200 | sed 's/^/    | /'
+}
+
+# Names of the tests that failed, one word each, for the closing summary: the only part of a long output that everybody reads.
+failed_names() {
+  sed -nE -e 's/^test (.+) \.\.\. FAILED$/\1/p' -e 's/^ *not ok [0-9]+ - (.+)$/\1/p' "$1" | tr ' ' '_' | sort -u | head -n 40
 }
 
 # Sum over the closing lines of libtest and of what imitates it.

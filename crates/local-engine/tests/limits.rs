@@ -51,14 +51,14 @@ fn a_fork_bomb_hits_the_wall_and_the_engine_still_removes_it() {
         ..Setup::default()
     });
     let (bomb, other) = (engine.sandbox("bomb"), engine.sandbox("other"));
-    bomb.run("setsid sh -c 'b() { b | b & }; while :; do b; done' > /dev/null 2>&1 < /dev/null &");
+    // Perl goes on where a fork is refused; a shell gives up, and its bomb may be over before anybody looks.
+    bomb.run("setsid perl -e 'fork while 1' > /dev/null 2>&1 < /dev/null &");
     let count = || {
         setting(&engine, "bomb", &[("pids", "pids.current")])
             .parse::<u64>()
             .unwrap()
     };
-    eventually("a full group", || (count() >= 55).then_some(()));
-    assert!(count() <= 60);
+    eventually("a full group", || (count() == 60).then_some(()));
     assert_eq!(other.run("echo fine"), "fine", "its neighbour does not notice");
     assert_eq!(bomb.remove().status, 204);
 }
