@@ -27,6 +27,8 @@ pub mod env {
     pub const AGENT: &str = "MOLT_AGENT";
     /// `1`, `2` or `3`.
     pub const TIER: &str = "MOLT_TIER";
+    /// `on` or `off`: whether sockets resume with replay (`crate::resume`).
+    pub const SOCKET_RESUME: &str = "MOLT_SOCKET_RESUME";
 }
 
 /// Names of the headers that the `Sandbox` object sets on what it passes to [`PROXY_PORT`]. `sandboxd` trusts these and no others,
@@ -98,10 +100,42 @@ pub struct SupervisorStatus {
     pub last_client_frame_at: Option<u64>,
     /// Commands that run now.
     pub running_commands: u32,
+    /// Epoch milliseconds of the last activity: a request, a frame of a client, a command that ran, or the agent's own work. An open tab, a
+    /// heartbeat or an agent's tick is none. `None` if never in this boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_active_at: Option<u64>,
+    /// What is going on now, so that the sandbox must not sleep; empty when nothing is. In words of a fixed set: `command`, `agent`, `exchange`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub busy: Vec<String>,
+    /// Epoch milliseconds at which the agent has something to do by itself next (its own schedule), if it told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_wake_at: Option<u64>,
+    /// The newest restart of the agent that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restart: Option<AgentRestart>,
     /// Last lines of the agent's output, oldest first, at most 50.
     pub log_tail: Vec<String>,
     /// Epoch milliseconds at which this answer was made.
     pub now: u64,
+}
+
+/// `POST /v1/agent/restart` (202 with [`AgentRestart`]; 409 `conflict` while another one is under way): end the agent orderly, sweep what it left
+/// behind, and start it again. Idempotent by `id`. The disk stays. Clients are told by close code 1012.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RestartAgent {
+    /// Id chosen by the caller, `[A-Za-z0-9_-]{1,64}`.
+    pub id: String,
+}
+
+/// How far a restart of the agent is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentRestart {
+    /// As asked for.
+    pub id: String,
+    /// Whether the new agent's process exists. It is ready when `phase` says so.
+    pub done: bool,
 }
 
 /// `POST /v1/exec`: start a command. Idempotent by `exec_id`: the same id again answers with the state of the first.

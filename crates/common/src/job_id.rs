@@ -13,11 +13,15 @@ pub enum JobKind {
     Exec,
     /// One command in the sandboxes of many users: a parent of [`JobKind::Exec`].
     BulkExec,
+    /// A change of one sandbox (`crate::sandbox_change`).
+    Lifecycle,
+    /// A restart of the sandboxes of many users: a parent of [`JobKind::Lifecycle`].
+    BulkRestart,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Exec, Self::BulkExec];
+    pub const ALL: [Self; 4] = [Self::Exec, Self::BulkExec, Self::Lifecycle, Self::BulkRestart];
 
     /// As in ids and filters.
     #[must_use]
@@ -25,6 +29,8 @@ impl JobKind {
         match self {
             Self::Exec => "exec",
             Self::BulkExec => "bulk-exec",
+            Self::Lifecycle => "lifecycle",
+            Self::BulkRestart => "bulk-restart",
         }
     }
 
@@ -74,6 +80,16 @@ impl JobId {
         }
     }
 
+    /// Of a change of a sandbox.
+    #[must_use]
+    pub const fn lifecycle(owner: UserId, local: ExecId) -> Self {
+        Self {
+            kind: JobKind::Lifecycle,
+            owner: Some(owner),
+            local,
+        }
+    }
+
     /// Of a job about many users.
     #[must_use]
     pub const fn fleet(kind: JobKind, local: ExecId) -> Self {
@@ -95,9 +111,9 @@ impl JobId {
         };
         let kind = JobKind::parse(kind).ok_or(JobIdError::Kind)?;
         let owner = match (kind, owner) {
-            (JobKind::BulkExec, FLEET) => None,
-            (JobKind::BulkExec, _) => return Err(JobIdError::Owner),
-            (JobKind::Exec, owner) => Some(UserId::parse(owner).map_err(|_| JobIdError::Owner)?),
+            (JobKind::BulkExec | JobKind::BulkRestart, FLEET) => None,
+            (JobKind::BulkExec | JobKind::BulkRestart, _) => return Err(JobIdError::Owner),
+            (JobKind::Exec | JobKind::Lifecycle, owner) => Some(UserId::parse(owner).map_err(|_| JobIdError::Owner)?),
         };
         Ok(Self {
             kind,

@@ -1,10 +1,12 @@
 //! Calls to a `Sandbox` Durable Object from other workers. User traffic arrives under another host name that the gateway sets itself.
 
-use crate::control::{ExecReport, ExecStart, SessionEnd, WaitFor};
+use crate::control::{ExecReport, ExecStart, SessionEnd, SupervisorStatus, WaitFor};
 use crate::id::UserId;
+use crate::job_id::JobId;
 use crate::object_call::Call;
 use crate::output::{OutputCursor, OutputPiece};
 use crate::ownership::{Placement, Release};
+use crate::sandbox_change::{ImageChoice, KeepAlive};
 use crate::time::Millis;
 use crate::trust::SessionRef;
 use serde::{Deserialize, Serialize};
@@ -95,6 +97,63 @@ pub struct SandboxView {
     /// Where its user is, while what ran before is still there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub placement: Option<Placement>,
+    /// When somebody or something last used it, as sandboxd tells; `None` if never.
+    #[serde(default)]
+    pub last_active_at: Option<Millis>,
+    /// When it is put to sleep if nothing happens; `None` while it does not run or may not sleep.
+    #[serde(default)]
+    pub sleeps_at: Option<Millis>,
+    /// When a stopped or sleeping one starts by itself; `None` if never.
+    #[serde(default)]
+    pub wakes_at: Option<Millis>,
+    /// When it may sleep.
+    #[serde(default)]
+    pub keep_alive: KeepAlive,
+    /// Tier of the next start; differs from `tier` until a running one was started again.
+    #[serde(default)]
+    pub next_tier: Option<u8>,
+    /// Image of the next start; `None` for the deployment's own.
+    #[serde(default)]
+    pub next_image: Option<ImageChoice>,
+    /// The change that is under way (`crate::sandbox_change`).
+    #[serde(default)]
+    pub change: Option<JobId>,
+    /// The platform has no room for it now; it is started as soon as there is some.
+    #[serde(default)]
+    pub waits_for_capacity: bool,
+    /// Sockets that were open at the last observation.
+    #[serde(default)]
+    pub open_sockets: Option<u32>,
+}
+
+impl SandboxView {
+    /// Of a sandbox that nobody ever needed.
+    #[must_use]
+    pub const fn never_started(tier: u8) -> Self {
+        Self {
+            owner: None,
+            lifecycle: Lifecycle::Stopped,
+            phase: None,
+            generation: 0,
+            since: Millis(0),
+            observed_at: None,
+            cause: None,
+            retry_at: None,
+            image: None,
+            tier,
+            log_tail: Vec::new(),
+            placement: None,
+            last_active_at: None,
+            sleeps_at: None,
+            wakes_at: None,
+            keep_alive: KeepAlive::Default,
+            next_tier: None,
+            next_image: None,
+            change: None,
+            waits_for_capacity: false,
+            open_sockets: None,
+        }
+    }
 }
 
 /// Where does the sandbox stand?
@@ -104,6 +163,29 @@ pub struct GetState {}
 impl Call for GetState {
     const PATH: &'static str = "/state";
     type Answer = SandboxView;
+}
+
+/// Ask a running sandbox how it is, now. Starts, wakes, extends and stores nothing.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ProbeSandbox {}
+
+impl Call for ProbeSandbox {
+    const PATH: &'static str = "/probe";
+    type Answer = Probed;
+}
+
+/// Answer to [`ProbeSandbox`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Probed {
+    /// What is stored.
+    pub view: SandboxView,
+    /// Whether the runtime says that there is a container.
+    pub container: bool,
+    /// The supervisor's own words; `None` without a container, or when it did not answer.
+    pub status: Option<Box<SupervisorStatus>>,
+    /// Milliseconds that the question took.
+    pub latency_ms: u64,
 }
 
 /// Somebody needs the sandbox: begin a start unless there is one. Answers at once.

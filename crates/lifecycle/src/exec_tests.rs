@@ -18,18 +18,11 @@ fn start() -> ExecStart {
 
 fn view(lifecycle: Lifecycle, generation: u64) -> SandboxView {
     SandboxView {
-        owner: None,
         lifecycle,
-        phase: None,
         generation,
         since: T0,
-        observed_at: None,
         cause: Some("boom".into()),
-        retry_at: None,
-        image: None,
-        tier: 1,
-        log_tail: vec![],
-        placement: None,
+        ..SandboxView::never_started(1)
     }
 }
 

@@ -28,6 +28,10 @@ fn status(generation: u64, phase: SupervisorPhase, boot: &str) -> Box<Supervisor
         last_request_at: None,
         last_client_frame_at: None,
         running_commands: 0,
+        last_active_at: None,
+        busy: vec![],
+        next_wake_at: None,
+        restart: None,
         log_tail: vec!["line".into()],
         now: T0.0,
     })

@@ -4,7 +4,6 @@ use crate::respond::Failure;
 use molt_common::id::UserId;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::{Lifecycle, SandboxView};
-use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use worker::{Env, Result, d1::D1Database, d1::D1Type};
@@ -204,16 +203,6 @@ pub async fn lifecycles(env: &Env) -> Result<Vec<(Lifecycle, u32)>> {
 fn never_started(owner: UserId, tier: u8) -> SandboxView {
     SandboxView {
         owner: Some(owner),
-        lifecycle: Lifecycle::Stopped,
-        phase: None,
-        generation: 0,
-        since: Millis(0),
-        observed_at: None,
-        cause: None,
-        retry_at: None,
-        image: None,
-        tier,
-        log_tail: vec![],
-        placement: None,
+        ..SandboxView::never_started(tier)
     }
 }

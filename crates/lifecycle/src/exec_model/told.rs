@@ -62,22 +62,14 @@ fn report(process: Process, now: Millis) -> ExecReport {
 /// How the sandbox stands.
 pub fn view(stage: Stage, generation: u64) -> SandboxView {
     SandboxView {
-        owner: None,
         lifecycle: match stage {
             Stage::Stopped => Lifecycle::Stopped,
             Stage::Starting => Lifecycle::Starting,
             Stage::Running => Lifecycle::Running,
             Stage::Stopping => Lifecycle::Stopping,
         },
-        phase: None,
         generation,
         since: T0,
-        observed_at: None,
-        cause: None,
-        retry_at: None,
-        image: None,
-        tier: 1,
-        log_tail: vec![],
-        placement: None,
+        ..SandboxView::never_started(1)
     }
 }

@@ -48,12 +48,12 @@ impl Sandbox {
             retry_at,
             image: self.image.clone(),
             tier: self.tier,
-            placement: None,
             log_tail: if matches!(self.stage, Stage::Running) {
                 vec![]
             } else {
                 self.log_tail.clone()
             },
+            ..SandboxView::never_started(self.tier)
         }
     }
 }

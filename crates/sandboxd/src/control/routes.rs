@@ -147,6 +147,10 @@ impl Control {
             last_request_at: self.activity.last_request_at(),
             last_client_frame_at: self.activity.last_client_frame_at(),
             running_commands: self.executor.running(),
+            last_active_at: None,
+            busy: vec![],
+            next_wake_at: None,
+            restart: None,
             log_tail,
             now: now_ms(),
         }

@@ -127,18 +127,9 @@ mod tests {
 
     fn view(lifecycle: Lifecycle, generation: u64) -> SandboxView {
         SandboxView {
-            owner: None,
             lifecycle,
-            phase: None,
             generation,
-            since: Millis(0),
-            observed_at: None,
-            cause: None,
-            retry_at: None,
-            image: None,
-            tier: 1,
-            log_tail: Vec::new(),
-            placement: None,
+            ..SandboxView::never_started(1)
         }
     }
 

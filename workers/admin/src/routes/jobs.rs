@@ -68,7 +68,12 @@ fn filter(asked: &Asked) -> Result<Filter, Problem> {
     })
 }
 
-const KINDS: [&str; 2] = [JobKind::Exec.word(), JobKind::BulkExec.word()];
+const KINDS: [&str; 4] = [
+    JobKind::Exec.word(),
+    JobKind::BulkExec.word(),
+    JobKind::Lifecycle.word(),
+    JobKind::BulkRestart.word(),
+];
 
 fn words(all: &[&str]) -> String {
     all.join(", ")
@@ -164,7 +169,8 @@ async fn view(env: &Env, id: &JobId) -> Result<JobView, Failure> {
 fn unknown(id: &JobId) -> Failure {
     let kept = match id.kind() {
         JobKind::Exec => "results of commands are kept for a day, the newest hundred of each sandbox",
-        JobKind::BulkExec => "they are kept for 30 days after their end",
+        JobKind::Lifecycle => "changes are kept for 30 days, the newest hundred of each sandbox",
+        JobKind::BulkExec | JobKind::BulkRestart => "they are kept for 30 days after their end",
     };
     Problem::new(404, "unknown_job", format!("There is no job {id}; {kept}."))
         .labelled("Not found")

@@ -48,18 +48,10 @@ fn active() -> std::result::Result<Active, Box<dyn std::error::Error>> {
     let mut job = ExecJob::new(T0);
     job.turn(&start, T0);
     let view = SandboxView {
-        owner: None,
         lifecycle: Lifecycle::Running,
-        phase: None,
         generation: 1,
         since: T0,
-        observed_at: None,
-        cause: None,
-        retry_at: None,
-        image: None,
-        tier: 1,
-        log_tail: vec![],
-        placement: None,
+        ..SandboxView::never_started(1)
     };
     job.sandbox(&view, T0);
     let turn = job.turn(&start, T0);
