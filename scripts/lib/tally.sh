@@ -22,10 +22,16 @@ step_check() {
 
 # step_tests NAME LOG PARSER COMMAND…: runs tests; PARSER reads the log and prints "passed failed skipped".
 step_tests() {
-  local name=$1 log=$2 parser=$3 started code=0 passed failed skipped
+  local name=$1 log=$2 parser=$3 started code=0
   shift 3
   started=$(now_ms)
   run_logged "$log" "$@" || code=$?
+  count_tests "$name" "$log" "$parser" "$started" "$code"
+}
+
+# count_tests NAME LOG PARSER STARTED CODE: what a run of tests said and how it ended.
+count_tests() {
+  local name=$1 log=$2 parser=$3 started=$4 code=$5 passed failed skipped
   read -r passed failed skipped < <("$parser" "$log")
   if ((code != 0 && failed == 0)); then
     # It did not compile, crashed, or ran out of time: one failure that no test reported.
@@ -41,6 +47,19 @@ step_tests() {
   PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed)) SKIPPED=$((SKIPPED + skipped))
   step_done "$name" "$started" "$passed passed, $failed failed$( ((skipped == 0)) || printf ', %d skipped' "$skipped")$( ((code == 0)) || printf ', %s' "$(ending "$code")")"
   return "$code"
+}
+
+# As step_tests; a command that exits with 77 could not be tried here, and says why on its last line.
+step_tests_or_skip() {
+  local name=$1 log=$2 parser=$3 code=0 started
+  shift 3
+  started=$(now_ms)
+  run_logged "$log" "$@" || code=$?
+  if ((code == 77)); then
+    count_skip "$name" "$(tail -n 1 "$log" | sed 's/^SKIPPED: //')"
+    return
+  fi
+  count_tests "$name" "$log" "$parser" "$started" "$code"
 }
 
 count_failure() {

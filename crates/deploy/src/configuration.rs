@@ -66,6 +66,18 @@ pub fn effective(
             bucket["bucket_name"] = Value::String(name.clone());
         }
     }
+    if !environment.image_build_args.is_empty() {
+        for container in rows(&mut config, &["containers"]) {
+            for image in container
+                .get_mut("images")
+                .and_then(Value::as_object_mut)
+                .into_iter()
+                .flatten()
+            {
+                image.1["build_vars"] = json!(environment.image_build_args);
+            }
+        }
+    }
     if environment.scheduling_policy == SchedulingPolicy::Default {
         for container in rows(&mut config, &["containers"]) {
             one_for_all(container, environment);
@@ -154,6 +166,9 @@ fn one_for_all(container: &mut Value, environment: &Environment) {
         }
         if let Some(context) = image.get("build_context") {
             fields.insert("image_build_context".to_owned(), context.clone());
+        }
+        if let Some(arguments) = image.get("build_vars") {
+            fields.insert("image_vars".to_owned(), arguments.clone());
         }
     }
     fields.insert("max_instances".to_owned(), json!(environment.containers.max_instances));
@@ -298,6 +313,17 @@ mod tests {
             json!([{"class_name": "Sandbox", "image": "/repo/images/sandbox/Dockerfile", "image_build_context": "/repo",
                 "max_instances": 7, "instance_type": "standard-1"}])
         );
+    }
+
+    #[test]
+    fn the_image_is_built_with_the_operators_arguments() {
+        let arguments = r#", "image_build_args": {"BASE_IMAGE": "mirror/debian"}"#;
+        let object = of(Worker::ContainerGateway, arguments, &Ids::default());
+        let vars = json!({"BASE_IMAGE": "mirror/debian"});
+        assert_eq!(object["containers"][0]["images"]["stable"]["build_vars"], vars);
+        let default = format!(r#"{arguments}, "scheduling_policy": "default""#);
+        let default = of(Worker::ContainerGateway, &default, &Ids::default());
+        assert_eq!(default["containers"][0]["image_vars"], vars);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Environment {
     /// Size and number of containers under the policy `default`; the other one takes them from each start.
     #[serde(default)]
     pub containers: Containers,
+    /// Arguments of the build of the sandbox's image (`images/sandbox/Dockerfile`), for those whose base images come from elsewhere.
+    #[serde(default)]
+    pub image_build_args: BTreeMap<String, String>,
     /// Names of resources that are not to be the usual ones.
     #[serde(default)]
     pub resources: Resources,
