@@ -1,16 +1,25 @@
 //! Sockets that outlive their connections: the protocol between the script in the agent's page and `sandboxd`.
 //!
-//! The client asks for the subprotocol [`SUBPROTOCOL`] after its own. Where `sandboxd` has the feature on it answers with it (and tells the
-//! agent's choice among the client's own in [`Welcome`]); otherwise the socket is an ordinary one. On a resuming connection each WebSocket
-//! message is an envelope: text messages begin with `d` (data: the rest is the agent's or the page's text) or `c` (control: the rest is JSON of
-//! [`FromClient`] or [`FromServer`]); binary messages begin with one byte 0 (data).
+//! The client asks for the subprotocol [`SUBPROTOCOL`] after its own. `sandboxd` answers with it (and tells the agent's choice among the client's
+//! own in [`Welcome`]); where the feature is off it says so by [`FromServer::Gone`] with `plain`, because a browser takes a handshake without an answer to
+//! its offer for a failure. Who does not ask gets an ordinary socket. On a resuming connection each WebSocket message is an envelope: text messages begin
+//! with `d` (data: the rest is the agent's or the page's text) or `c` (control: the rest is JSON of [`FromClient`] or [`FromServer`]); binary messages
+//! begin with one byte 0 (data).
 //!
-//! Both sides count data messages in each direction from 0. The first message is the client's [`FromClient::Hello`]; the server answers
-//! [`FromServer::Welcome`], with what it has received, and then replays what the client has not. Each side keeps what the other has not acknowledged,
-//! up to [`WINDOW_BYTES`]; a message larger than that is kept alone. Past it the sender stops taking more from its own side, so that nothing is
-//! lost while the session lives. A session without a connection is kept for [`KEEP_MS`].
+//! Both sides count data messages in each direction from 0. The first message is the client's [`FromClient::Hello`], within [`HELLO_WITHIN_MS`]; the server
+//! answers [`FromServer::Welcome`], perhaps only when the agent is ready, and then replays what the client has not received. The client sends no data before the
+//! welcome, and then first what the server has not received. *Received* is what was handed on: to the page, or to the agent's own socket. What had
+//! arrived and was not handed on when a connection broke is dropped by the receiver and sent again by the sender, so acknowledging is also the
+//! back-pressure: a slow agent acknowledges late.
 //!
-//! An end that is meant is told before the connection closes: by [`FromClient::Close`] or [`FromServer::Close`], with a legal code.
+//! Each side keeps what the other has not acknowledged. It sends a message when nothing is unacknowledged, or when all that is, with this one, costs at most
+//! [`WINDOW_BYTES`] ([`cost`]); else it takes no more from its own side. So a receiver needs no more room than the window, and reads on at all times:
+//! acknowledgements are never stuck behind data. A session without a connection is kept for [`KEEP_MS`]. A second connection with the same session takes over;
+//! the older one is closed by [`CLOSE_TAKEN_OVER`].
+//!
+//! An end that is meant is told before the connection closes: by [`FromClient::Close`] or [`FromServer::Close`], behind the data before it, with a legal code
+//! (`crate::close_code`); the WebSocket is closed by the same. Any other end of a connection leaves the session as it is. 4401 (the token expired): connect
+//! again with a renewed one. 4402 and 4403: the user was signed out or suspended, and the session is gone.
 
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +37,10 @@ pub const WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 pub const MESSAGE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 /// How long a session waits for its client.
 pub const KEEP_MS: u64 = 60_000;
+/// What a message costs in the window beside its bytes, so that very many tiny ones are bounded as well.
+pub const MESSAGE_OVERHEAD: u64 = 128;
+/// How long the first message may take.
+pub const HELLO_WITHIN_MS: u64 = 10_000;
 /// An acknowledgement is due after so many messages, ...
 pub const ACK_EVERY_MESSAGES: u64 = 64;
 /// ... so many bytes, ...
@@ -37,7 +50,7 @@ pub const ACK_AFTER_MS: u64 = 1_000;
 
 /// Control messages of the client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "type")]
 pub enum FromClient {
     /// First on every connection.
     Hello {
@@ -63,7 +76,7 @@ pub enum FromClient {
 
 /// Control messages of `sandboxd`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
+#[serde(rename_all = "camelCase", rename_all_fields = "camelCase", tag = "type")]
 pub enum FromServer {
     /// First on every connection that goes on.
     Welcome(Welcome),
@@ -71,6 +84,9 @@ pub enum FromServer {
     Gone {
         /// For people, at most 123 bytes.
         reason: String,
+        /// Sockets do not resume here: connect without the subprotocol.
+        #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+        plain: bool,
     },
     /// Data messages of the client that were received so far.
     Ack {
@@ -105,3 +121,89 @@ pub struct Welcome {
 
 /// Close code of a connection whose session cannot be resumed.
 pub const CLOSE_GONE: u16 = 4408;
+/// Close code of a connection whose session another connection has taken over. Not to be answered by connecting again.
+pub const CLOSE_TAKEN_OVER: u16 = 4409;
+/// Longest pause before the first attempt to connect again.
+pub const RECONNECT_FIRST_MS: u64 = 500;
+/// Longest pause before any attempt.
+pub const RECONNECT_MAX_MS: u64 = 10_000;
+
+/// What a data message of so many bytes costs in the window. Bytes are those of the data, without the envelope; a page may count a text's
+/// UTF-16 units instead, which are at most a third of its bytes too few.
+#[must_use]
+pub const fn cost(bytes: u64) -> u64 {
+    bytes.saturating_add(MESSAGE_OVERHEAD)
+}
+
+/// Pause before connecting again: `failed` attempts since the last that was welcomed, and `random` out of 0..1. The first is anywhere in its range, because all
+/// sockets of a worker that is replaced break at the same moment; later ones grow and keep half of their range as jitter.
+#[must_use]
+pub fn reconnect_after_ms(failed: u32, random: f64) -> u64 {
+    let random = random.clamp(0.0, 1.0);
+    let Some(doubled) = failed.checked_sub(1) else {
+        return share(RECONNECT_FIRST_MS, random);
+    };
+    let most = RECONNECT_FIRST_MS
+        .saturating_mul(1 << doubled.min(10))
+        .min(RECONNECT_MAX_MS);
+    most / 2 + share(most / 2, random)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "at most ten thousand, and never negative"
+)]
+fn share(of: u64, random: f64) -> u64 {
+    (of as f64 * random) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_spread_and_grow_to_their_limit() {
+        let range = |failed| (reconnect_after_ms(failed, 0.0), reconnect_after_ms(failed, 1.0));
+        assert_eq!((range(0), range(1), range(2)), ((0, 500), (250, 500), (500, 1_000)));
+        assert_eq!((range(6), range(u32::MAX)), ((5_000, 10_000), (5_000, 10_000)));
+        assert_eq!(reconnect_after_ms(0, f64::NAN), 0);
+    }
+
+    #[test]
+    fn control_messages_are_as_the_page_writes_and_reads_them() {
+        let hello: FromClient = serde_json::from_str(r#"{"type":"hello","received":0}"#).unwrap();
+        assert_eq!(
+            hello,
+            FromClient::Hello {
+                session: None,
+                received: 0
+            }
+        );
+        let close = FromServer::Close {
+            code: 1012,
+            reason: "r".into(),
+            retry_after_ms: Some(5),
+        };
+        assert_eq!(
+            serde_json::to_string(&close).unwrap(),
+            r#"{"type":"close","code":1012,"reason":"r","retryAfterMs":5}"#
+        );
+        let gone = FromServer::Gone {
+            reason: "r".into(),
+            plain: false,
+        };
+        assert_eq!(serde_json::to_string(&gone).unwrap(), r#"{"type":"gone","reason":"r"}"#);
+        let welcome = FromServer::Welcome(Welcome {
+            session: "s".into(),
+            resumed: true,
+            received: 3,
+            protocol: String::new(),
+        });
+        assert_eq!(
+            serde_json::to_string(&welcome).unwrap(),
+            r#"{"type":"welcome","session":"s","resumed":true,"received":3,"protocol":""}"#
+        );
+    }
+}
