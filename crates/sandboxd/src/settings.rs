@@ -125,6 +125,9 @@ pub struct Settings {
     pub agent: AgentKind,
     /// `1`, `2` or `3`.
     pub tier: u8,
+    /// Whether sockets resume with replay.
+    #[serde(default)]
+    pub socket_resume: bool,
     /// Paths and ports.
     pub layout: Layout,
 }
@@ -167,6 +170,11 @@ impl Settings {
             Some("3") => 3,
             Some(_) => return Err(invalid(env::TIER, "is not 1, 2 or 3")),
         };
+        let socket_resume = match vars.get(env::SOCKET_RESUME).map(String::as_str) {
+            None | Some("" | "off") => false,
+            Some("on") => true,
+            Some(_) => return Err(invalid(env::SOCKET_RESUME, "is neither on nor off")),
+        };
         let owner = required(env::OWNER)?;
         if !owner.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid(env::OWNER, "has characters that cannot stand in a header"));
@@ -187,6 +195,7 @@ impl Settings {
             public_origins,
             agent,
             tier,
+            socket_resume,
             layout,
         })
     }
@@ -240,6 +249,7 @@ pub mod tests {
         let settings = Settings::from_vars(&vars(), layout(), "boot".to_owned()).unwrap();
         assert_eq!(settings.generation, 7);
         assert_eq!(settings.agent, AgentKind::Echo);
+        assert!(!settings.socket_resume, "off unless it is said");
         assert_eq!(
             settings.public_origins,
             ["https://a.example", "http://b.localhost:8787"]
@@ -261,6 +271,7 @@ pub mod tests {
             (env::PUBLIC_ORIGINS, "javascript:x"),
             (env::AGENT, "other"),
             (env::TIER, "4"),
+            (env::SOCKET_RESUME, "yes"),
         ] {
             let mut vars = vars();
             vars.insert(name.to_owned(), value.to_owned());

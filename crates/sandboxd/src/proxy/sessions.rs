@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use molt_common::close_code;
 use molt_common::control::SessionEnd;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::time::Millis;
@@ -34,6 +35,40 @@ pub enum Exchange {
     Http,
     /// A WebSocket.
     Socket,
+    /// What is kept of a WebSocket that may be resumed, with or without a connection just now.
+    Kept,
+}
+
+/// Why a socket is to be closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Its session has ended.
+    Session(SessionEnd),
+    /// Whatever the session: the agent or the sandbox goes away.
+    Platform {
+        /// Legal to send.
+        code: u16,
+        /// For people; cut to what fits before it is sent.
+        reason: String,
+    },
+}
+
+impl Ending {
+    /// What the close frame says.
+    pub fn close_code(&self) -> u16 {
+        match self {
+            Self::Session(end) => end.close_code(),
+            Self::Platform { code, .. } => *code,
+        }
+    }
+
+    /// See [`Self::close_code`].
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Session(end) => end.reason(),
+            Self::Platform { reason, .. } => reason,
+        }
+    }
 }
 
 /// The exchanges that are under way.
@@ -52,7 +87,7 @@ struct Table {
 struct Entry {
     session: Option<SessionRef>,
     exchange: Exchange,
-    end: oneshot::Sender<SessionEnd>,
+    end: oneshot::Sender<Ending>,
 }
 
 impl Sessions {
@@ -64,9 +99,13 @@ impl Sessions {
     /// Registers an exchange, unless its session has ended: then why.
     pub fn admit(self: &Arc<Self>, session: Session, exchange: Exchange) -> Result<Admitted, SessionEnd> {
         let now = now_ms();
-        let until = session.until.map(|until| match exchange {
-            Exchange::Socket => until,
-            Exchange::Http => until.saturating_add(LEEWAY_MS),
+        let until = session.until.and_then(|until| {
+            Some(match exchange {
+                Exchange::Socket => until,
+                // A renewed token goes on with it.
+                Exchange::Kept => return None,
+                Exchange::Http => until.saturating_add(LEEWAY_MS),
+            })
         });
         if until.is_some_and(|until| until <= now) {
             return Err(SessionEnd::Expired);
@@ -91,6 +130,7 @@ impl Sessions {
             id,
             sessions: Arc::clone(self),
             ended: Some(ended),
+            told: None,
             expiry: until.map(|until| Box::pin(tokio::time::sleep(Duration::from_millis(until - now)))),
         })
     }
@@ -99,13 +139,32 @@ impl Sessions {
     pub fn end(&self, session: Option<&SessionRef>, reason: SessionEnd) -> u32 {
         let mut table = self.table();
         table.ended.end(session, reason, Millis(now_ms()));
-        let of_session = |entry: &Entry| session.is_none_or(|session| entry.session.as_ref() == Some(session));
-        let matching = table.open.extract_if(|_, entry| of_session(entry));
+        let matches = |entry: &Entry| {
+            session.is_none_or(|session| entry.session.as_ref() == Some(session))
+                && !(entry.exchange == Exchange::Kept && reason == SessionEnd::Expired)
+        };
+        table.tell(matches, &Ending::Session(reason))
+    }
+
+    /// Closes all sockets, also those that are kept without a connection, because the agent or the sandbox goes away; answers how many are open. Requests
+    /// go on, and whoever connects next is taken as always.
+    pub fn close_all(&self, code: u16, reason: &str) -> u32 {
+        let ending = Ending::Platform {
+            code: close_code::legal_or(code, close_code::SERVICE_RESTART),
+            reason: reason.to_owned(),
+        };
+        self.table().tell(|entry| entry.exchange != Exchange::Http, &ending)
+    }
+}
+
+impl Table {
+    /// Takes out what matches and tells it why; answers how many open sockets that were.
+    fn tell(&mut self, matches: impl Fn(&Entry) -> bool, ending: &Ending) -> u32 {
         let mut sockets = 0;
-        for (_, entry) in matching {
+        for (_, entry) in self.open.extract_if(|_, entry| matches(entry)) {
             sockets += u32::from(entry.exchange == Exchange::Socket);
             // It may have ended by itself just now.
-            let _ = entry.end.send(reason);
+            let _ = entry.end.send(ending.clone());
         }
         sockets
     }
@@ -116,23 +175,37 @@ pub struct Admitted {
     id: u64,
     sessions: Arc<Sessions>,
     /// Until it has told.
-    ended: Option<oneshot::Receiver<SessionEnd>>,
+    ended: Option<oneshot::Receiver<Ending>>,
+    /// What it told.
+    told: Option<Ending>,
     expiry: Option<Pin<Box<Sleep>>>,
 }
 
 impl Admitted {
-    /// Ready once its session has ended.
+    /// Ready once its session has ended. That the platform goes away is no end of a session.
     pub fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<SessionEnd> {
+        match self.poll_closing(context) {
+            Poll::Ready(Ending::Session(reason)) => Poll::Ready(reason),
+            Poll::Ready(Ending::Platform { .. }) | Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// Ready once it is to be closed, and from then on.
+    pub fn poll_closing(&mut self, context: &mut Context<'_>) -> Poll<Ending> {
         if let Some(ended) = &mut self.ended
             && let Poll::Ready(told) = Pin::new(ended).poll(context)
         {
             self.ended = None;
-            if let Ok(reason) = told {
-                return Poll::Ready(reason);
-            }
+            self.told = told.ok();
+        }
+        if let Some(told) = &self.told {
+            return Poll::Ready(told.clone());
         }
         match &mut self.expiry {
-            Some(expiry) => expiry.as_mut().poll(context).map(|()| SessionEnd::Expired),
+            Some(expiry) => expiry
+                .as_mut()
+                .poll(context)
+                .map(|()| Ending::Session(SessionEnd::Expired)),
             None => Poll::Pending,
         }
     }
@@ -140,6 +213,11 @@ impl Admitted {
     /// Waits until its session has ended.
     pub async fn ended(&mut self) -> SessionEnd {
         std::future::poll_fn(|context| self.poll_ended(context)).await
+    }
+
+    /// Waits until it is to be closed.
+    pub async fn closing(&mut self) -> Ending {
+        std::future::poll_fn(|context| self.poll_closing(context)).await
     }
 }
 

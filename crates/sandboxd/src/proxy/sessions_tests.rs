@@ -95,3 +95,36 @@ async fn what_is_over_is_forgotten() {
     assert!(sessions.table().open.is_empty());
     assert_eq!(sessions.end(None, SessionEnd::Expired), 0);
 }
+
+#[tokio::test]
+async fn when_the_platform_goes_away_sockets_are_closed_and_requests_go_on() {
+    let sessions = Arc::new(Sessions::default());
+    let mut socket = sessions.admit(session('a'), Exchange::Socket).ok().unwrap();
+    let mut kept = sessions.admit(session('b'), Exchange::Kept).ok().unwrap();
+    let mut request = sessions.admit(session('a'), Exchange::Http).ok().unwrap();
+    assert_eq!(sessions.close_all(1012, "again"), 1, "what is kept is no open socket");
+    let ending = Ending::Platform {
+        code: 1012,
+        reason: "again".to_owned(),
+    };
+    assert_eq!(socket.closing().await, ending);
+    assert_eq!(socket.closing().await, ending, "said for good");
+    assert_eq!(kept.closing().await, ending);
+    assert!(is_open(&mut request) && is_open(&mut socket), "no session has ended");
+    assert!(sessions.admit(session('a'), Exchange::Socket).is_ok());
+    assert_eq!(sessions.close_all(1006, ""), 0);
+    assert_eq!(
+        request.poll_ended(&mut Context::from_waker(std::task::Waker::noop())),
+        Poll::Pending
+    );
+}
+
+#[tokio::test]
+async fn what_is_kept_outlives_a_token_and_ends_with_its_session() {
+    let sessions = Arc::new(Sessions::default());
+    let mut kept = sessions.admit(lasting(now_ms() + 1), Exchange::Kept).ok().unwrap();
+    sessions.end(session('a').name.as_ref(), SessionEnd::Expired);
+    assert!(kept.expiry.is_none() && is_open(&mut kept));
+    assert_eq!(sessions.end(session('a').name.as_ref(), SessionEnd::SignedOut), 0);
+    assert_eq!(kept.closing().await, Ending::Session(SessionEnd::SignedOut));
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use molt_common::control::SessionEnd;
+use molt_common::close_code;
 use tokio::io::{ReadHalf, WriteHalf, split};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 
 use super::activity::{Activity, OpenSocket};
 use super::one_way::OneWay;
-use super::sessions::Admitted;
+use super::sessions::{Admitted, Ending};
 
 /// How long one direction may go on after the other has ended. The end of a WebSocket is an exchange of two close frames; a side that has
 /// gone without one would otherwise keep the other half open for ever.
@@ -46,11 +46,11 @@ pub async fn splice(client: OnUpgrade, agent: OnUpgrade, open: OpenSocket, mut s
             }
             None
         }
-        reason = session.ended() => Some(reason),
+        ending = session.closing() => Some(ending),
     };
-    if let Some(reason) = ended {
-        tracing::info!(?reason, "a session ended: its socket is closed");
-        end(up, down, reason).await;
+    if let Some(ending) = ended {
+        tracing::info!(?ending, "a socket is closed");
+        end(up, down, &ending).await;
     }
     drop(open);
 }
@@ -74,11 +74,11 @@ async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity) ->
 }
 
 /// Closes both sides in order: a close frame each where a frame may stand, and where none may, only the end of the connection.
-async fn end(mut up: Direction, mut down: Direction, reason: SessionEnd) {
+async fn end(mut up: Direction, mut down: Direction, ending: &Ending) {
     // The rest of the frame that the client is just getting; the agent may be slow or never send it.
     let _ = timeout(FRAME_PATIENCE, down.finish_frame()).await;
-    let to_client = down.takes_a_frame().then(|| close_frame(reason, None));
-    let to_agent = up.takes_a_frame().then(|| close_frame(reason, Some(mask())));
+    let to_client = down.takes_a_frame().then(|| close_frame(ending, None));
+    let to_agent = up.takes_a_frame().then(|| close_frame(ending, Some(mask())));
     let farewell = async {
         let _ = tokio::join!(tell(&mut down, to_client), tell(&mut up, to_agent));
         // Their answers are read and dropped: closing with unread bytes would reset the connection, and take our close frame along.
@@ -99,10 +99,10 @@ async fn tell(direction: &mut Direction, frame: Option<Vec<u8>>) -> io::Result<(
 }
 
 /// A whole close frame; masked towards the agent, as a client's are (RFC 6455 5.1).
-fn close_frame(reason: SessionEnd, mask: Option<[u8; 4]>) -> Vec<u8> {
+fn close_frame(ending: &Ending, mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut frame = Frame::close(Some(CloseFrame {
-        code: reason.close_code().into(),
-        reason: reason.reason().into(),
+        code: ending.close_code().into(),
+        reason: close_code::cut_reason(ending.reason()).into(),
     }));
     frame.header_mut().mask = mask;
     let mut bytes = Vec::with_capacity(128);
@@ -119,18 +119,20 @@ fn mask() -> [u8; 4] {
 
 #[cfg(test)]
 mod tests {
+    use molt_common::control::SessionEnd;
+
     use super::*;
 
     #[test]
     fn close_frames_are_as_the_standard_has_them() {
         for reason in [SessionEnd::Expired, SessionEnd::SignedOut, SessionEnd::Suspended] {
-            let plain = close_frame(reason, None);
+            let plain = close_frame(&Ending::Session(reason), None);
             let length = 2 + reason.reason().len();
             assert!(length <= 125);
             assert_eq!(plain[..2], [0x88, length as u8]);
             assert_eq!(plain[2..4], reason.close_code().to_be_bytes());
             assert_eq!(&plain[4..], reason.reason().as_bytes());
-            let masked = close_frame(reason, Some([1, 2, 3, 4]));
+            let masked = close_frame(&Ending::Session(reason), Some([1, 2, 3, 4]));
             assert_eq!(masked[..6], [0x88, 0x80 | length as u8, 1, 2, 3, 4]);
             let open: Vec<u8> = masked[6..]
                 .iter()
