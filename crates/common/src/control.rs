@@ -61,6 +61,7 @@ pub mod header {
 /// How far a start has come inside the sandbox.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SupervisorPhase {
     /// Writing the agent's configuration.
     Configure,

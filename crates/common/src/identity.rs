@@ -113,6 +113,18 @@ impl IdentityKeys {
         Ok(keys)
     }
 
+    /// The current key with its id, for keys of another purpose that are derived from it.
+    pub(crate) fn current(&self) -> Option<(&str, &[u8])> {
+        self.keys
+            .get(&self.current)
+            .map(|key| (self.current.as_str(), key.as_bytes()))
+    }
+
+    /// One of the keys, for the same.
+    pub(crate) fn key(&self, id: &str) -> Option<&[u8]> {
+        self.keys.get(id).map(String::as_bytes)
+    }
+
     /// Signs with the current key.
     ///
     /// # Errors

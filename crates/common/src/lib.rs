@@ -11,7 +11,7 @@ pub mod answer_header;
 pub mod api;
 pub mod audit;
 pub mod audit_call;
-pub mod close_code;
+pub mod confirmation;
 pub mod control;
 pub mod cookie;
 pub mod cors;

@@ -1,6 +1,7 @@
 //! Errors as clients see them: `application/problem+json` (RFC 9457) with a stable `code`, plus the older `error` field.
 
 use crate::id::{ExecId, IdError, UserId};
+use crate::job_id::JobId;
 use serde::{Deserialize, Serialize};
 
 /// Content type of a serialised [`Problem`].
@@ -48,6 +49,12 @@ pub struct Problem {
     /// The exec that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec_id: Option<Box<str>>,
+    /// The job that stands in the way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job_id: Option<Box<str>>,
+    /// What the same call must carry as `confirm` to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confirm: Option<Box<str>>,
 }
 
 impl Problem {
@@ -74,6 +81,8 @@ impl Problem {
             found: None,
             user_id: None,
             exec_id: None,
+            job_id: None,
+            confirm: None,
         }
     }
 
@@ -147,6 +156,20 @@ impl Problem {
     pub fn about(mut self, user: UserId, exec: &ExecId) -> Self {
         self.user_id = Some(user.to_string().into());
         self.exec_id = Some(exec.as_str().into());
+        self
+    }
+
+    /// Names the job that stands in the way.
+    #[must_use]
+    pub fn job(mut self, job: &JobId) -> Self {
+        self.job_id = Some(job.to_string().into());
+        self
+    }
+
+    /// Says by what the same call is confirmed.
+    #[must_use]
+    pub fn confirmed_by(mut self, token: &str) -> Self {
+        self.confirm = Some(token.into());
         self
     }
 

@@ -2,9 +2,11 @@
 //! A change is a job of kind `lifecycle` (`crate::job_id`) that the `Sandbox` object keeps and drives.
 
 use crate::api::JobState;
+use crate::api::jobs::{ChangeResult, JobView};
 use crate::audit::Author;
 use crate::id::{ExecId, UserId};
 use crate::job_id::JobId;
+use crate::job_title::title;
 use crate::object_call::Call;
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -28,7 +30,8 @@ pub enum RestartScope {
 pub struct ImageChoice {
     /// Name in the deployment's `images`: the channels `stable` and `canary`, or another one.
     pub name: String,
-    /// The reference that the name had when it was pinned: a deployment that moves the name does not move this sandbox.
+    /// The reference that the name had when it was pinned: a deployment that moves the name does not move this sandbox. Whoever asks for a
+    /// pin does not know it and sends an empty text; the object fills in what the name stands for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pinned: Option<String>,
 }
@@ -88,6 +91,24 @@ impl Wanted {
             Self::Destroy => "destroy",
             Self::Tier { .. } => "tier",
             Self::Image { .. } => "image",
+        }
+    }
+
+    /// In one line, for people.
+    #[must_use]
+    pub fn title(&self) -> String {
+        match self {
+            Self::Wake | Self::EmergencyReset | Self::Destroy => self.word().into(),
+            Self::Restart {
+                scope: RestartScope::Agent,
+            } => "restart agent".into(),
+            Self::Restart {
+                scope: RestartScope::Sandbox,
+            } => "restart sandbox".into(),
+            Self::Tier { tier } => format!("tier {tier}"),
+            Self::Image { image: None } => "image rollback".into(),
+            Self::Image { image: Some(image) } if image.pinned.is_some() => format!("image {} pinned", image.name),
+            Self::Image { image: Some(image) } => format!("image {}", image.name),
         }
     }
 
@@ -190,6 +211,34 @@ pub struct ChangeView {
     pub started_at: Option<Millis>,
     /// Its end.
     pub completed_at: Option<Millis>,
+}
+
+impl ChangeView {
+    /// As the API shows it among jobs.
+    #[must_use]
+    pub fn job_view(&self) -> JobView {
+        JobView {
+            job_id: self.job.clone(),
+            kind: self.job.kind(),
+            user_id: self.job.owner(),
+            parent: self.parent.clone(),
+            title: title(&self.wanted.title()),
+            state: self.state,
+            status: self.state.status().into(),
+            error: self.error.as_deref().map(title),
+            progress: None,
+            change: Some(ChangeResult {
+                change: self.wanted.word().into(),
+                found: self.found,
+                generation_before: self.generation_before,
+                generation: self.generation,
+            }),
+            created_at: self.created_at.iso(),
+            started_at: self.started_at.map(Millis::iso),
+            completed_at: self.completed_at.map(Millis::iso),
+            result_url: None,
+        }
+    }
 }
 
 /// How does a change stand? `None` when the object does not know it.

@@ -2,6 +2,7 @@
 
 use crate::id::UserId;
 use crate::job_id::{JobId, JobKind};
+use crate::sandbox_call::Lifecycle;
 use serde::{Deserialize, Serialize};
 
 /// Where a job stands.
@@ -103,6 +104,21 @@ pub struct Progress {
     pub failed: u32,
 }
 
+/// What a change of a sandbox came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangeResult {
+    /// `wake`, `restart`, `emergency-reset`, `destroy`, `tier` or `image`.
+    pub change: String,
+    /// What the sandbox was when it was asked for.
+    pub found: Lifecycle,
+    /// Number of its start then.
+    pub generation_before: u64,
+    /// Number of its start now, or at the end of the change.
+    pub generation: u64,
+}
+
 /// A job as lists and `GET /api/super/jobs/{id}` show it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -129,6 +145,9 @@ pub struct JobView {
     pub error: Option<String>,
     /// Null unless it has children.
     pub progress: Option<Progress>,
+    /// Of a job of kind `lifecycle` alone: what came of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeResult>,
     /// ISO-8601 time of submission.
     pub created_at: String,
     /// ISO-8601; null before.

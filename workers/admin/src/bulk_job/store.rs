@@ -65,6 +65,7 @@ impl Asked {
             status: job.state.status().into(),
             error: job.error.as_deref().map(title),
             progress: Some(job.progress()),
+            change: None,
             created_at: job.created_at.iso(),
             started_at: job.started_at.map(Millis::iso),
             completed_at: job.completed_at.map(Millis::iso),

@@ -106,6 +106,7 @@ fn view(id: &ExecId, row: &Row, job: ExecJob) -> Result<ExecJobView> {
             status: job.state.status().into(),
             error: job.error.as_deref().map(title),
             progress: None,
+            change: None,
             created_at: job.created_at.iso(),
             started_at: job.started_at.map(Millis::iso),
             completed_at: job.completed_at.map(Millis::iso),
