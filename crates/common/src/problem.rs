@@ -14,7 +14,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 pub struct Problem {
     /// Always `about:blank`: `code` is what programs read.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Box<str>,
     /// HTTP reason phrase.
     pub title: String,
     /// HTTP status.
@@ -49,12 +49,20 @@ pub struct Problem {
     /// The exec that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exec_id: Option<Box<str>>,
-    /// The job that stands in the way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub job_id: Option<Box<str>>,
+    /// What stands in the way of a change of a sandbox. Apart, so that errors stay small enough to be passed on.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub obstacle: Option<Box<Obstacle>>,
+}
+
+/// What stands in the way of a change of a sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub enum Obstacle {
+    /// The job that is under way.
+    JobId(String),
     /// What the same call must carry as `confirm` to be done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub confirm: Option<Box<str>>,
+    Confirm(String),
 }
 
 impl Problem {
@@ -81,8 +89,7 @@ impl Problem {
             found: None,
             user_id: None,
             exec_id: None,
-            job_id: None,
-            confirm: None,
+            obstacle: None,
         }
     }
 
@@ -162,14 +169,14 @@ impl Problem {
     /// Names the job that stands in the way.
     #[must_use]
     pub fn job(mut self, job: &JobId) -> Self {
-        self.job_id = Some(job.to_string().into());
+        self.obstacle = Some(Box::new(Obstacle::JobId(job.to_string())));
         self
     }
 
     /// Says by what the same call is confirmed.
     #[must_use]
     pub fn confirmed_by(mut self, token: &str) -> Self {
-        self.confirm = Some(token.into());
+        self.obstacle = Some(Box::new(Obstacle::Confirm(token.into())));
         self
     }
 
@@ -197,6 +204,7 @@ impl From<(&str, IdError)> for Problem {
 mod tests {
     use super::Problem;
     use crate::id::{ExecId, UserId};
+    use crate::job_id::JobId;
 
     #[test]
     fn bad_input_names_the_field() {
@@ -213,6 +221,22 @@ mod tests {
         assert_eq!(json["requestId"], "req_1");
         assert!(json.get("retryAfter").is_none());
         assert!(json.get("found").is_none());
+    }
+
+    #[test]
+    fn what_stands_in_the_way_is_named_and_read_again() {
+        let user = UserId::parse("ada00000-0000-4000-8000-000000000001").unwrap();
+        let job = JobId::lifecycle(user, ExecId::parse("a").unwrap());
+        let busy = Problem::new(409, "change_in_progress", "busy").job(&job);
+        let json: serde_json::Value = serde_json::from_str(&busy.json()).unwrap();
+        assert_eq!(json["jobId"], job.to_string());
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), busy);
+        let asked = Problem::new(409, "confirmation_required", "sure?").confirmed_by("t");
+        let json: serde_json::Value = serde_json::from_str(&asked.json()).unwrap();
+        assert_eq!((&json["confirm"], json.get("jobId")), (&"t".into(), None));
+        assert_eq!(serde_json::from_value::<Problem>(json).unwrap(), asked);
+        let plain = Problem::new(404, "not_found", "x");
+        assert_eq!(serde_json::from_str::<Problem>(&plain.json()).unwrap(), plain);
     }
 
     #[test]
