@@ -11,7 +11,7 @@ pub mod answer_header;
 pub mod api;
 pub mod audit;
 pub mod audit_call;
-pub mod content_coding;
+pub mod boot;
 pub mod control;
 pub mod cookie;
 pub mod cors;
