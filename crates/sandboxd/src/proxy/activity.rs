@@ -10,8 +10,10 @@ use crate::clock::now_ms;
 pub struct Activity {
     open_sockets: AtomicU32,
     open_exchanges: AtomicU32,
+    listening: AtomicU32,
     last_request_at: AtomicU64,
     last_client_frame_at: AtomicU64,
+    last_person_at: AtomicU64,
 }
 
 impl Activity {
@@ -25,6 +27,11 @@ impl Activity {
         self.last_client_frame_at.fetch_max(now_ms(), Ordering::Relaxed);
     }
 
+    /// A person has done something, see [`super::user_activity`].
+    pub fn person_seen(&self) {
+        self.last_person_at.fetch_max(now_ms(), Ordering::Relaxed);
+    }
+
     /// A socket is open for as long as the returned value lives.
     pub fn socket_opened(self: &Arc<Self>) -> OpenSocket {
         self.open_sockets.fetch_add(1, Ordering::Relaxed);
@@ -34,12 +41,21 @@ impl Activity {
     /// A request is being answered for as long as the returned value lives.
     pub fn exchange_opened(self: &Arc<Self>) -> OpenExchange {
         self.open_exchanges.fetch_add(1, Ordering::Relaxed);
-        OpenExchange(Arc::clone(self))
+        OpenExchange {
+            activity: Arc::clone(self),
+            listens: false,
+        }
     }
 
     /// Requests that are being answered now.
     pub fn open_exchanges(&self) -> u32 {
         self.open_exchanges.load(Ordering::Relaxed)
+    }
+
+    /// Requests that are being answered now, without those that only wait for events.
+    pub fn busy_exchanges(&self) -> u32 {
+        self.open_exchanges()
+            .saturating_sub(self.listening.load(Ordering::Relaxed))
     }
 
     /// Sockets that are open now.
@@ -55,6 +71,11 @@ impl Activity {
     /// Epoch milliseconds of the last data on a socket.
     pub fn last_client_frame_at(&self) -> Option<u64> {
         seen(&self.last_client_frame_at)
+    }
+
+    /// Epoch milliseconds of the last thing that a person did.
+    pub fn last_person_at(&self) -> Option<u64> {
+        seen(&self.last_person_at)
     }
 }
 
@@ -81,11 +102,27 @@ impl Drop for OpenSocket {
 
 /// Counts one request while it is being answered, however that ends.
 #[derive(Debug)]
-pub struct OpenExchange(Arc<Activity>);
+pub struct OpenExchange {
+    activity: Arc<Activity>,
+    listens: bool,
+}
+
+impl OpenExchange {
+    /// The same, of a request that only waits for events: it may stay open for as long as a page, and nothing is under way in it.
+    pub fn listening(mut self) -> Self {
+        if !std::mem::replace(&mut self.listens, true) {
+            self.activity.listening.fetch_add(1, Ordering::Relaxed);
+        }
+        self
+    }
+}
 
 impl Drop for OpenExchange {
     fn drop(&mut self) {
-        self.0.open_exchanges.fetch_sub(1, Ordering::Relaxed);
+        self.activity.open_exchanges.fetch_sub(1, Ordering::Relaxed);
+        if self.listens {
+            self.activity.listening.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -104,10 +141,18 @@ mod tests {
         assert_eq!(activity.open_sockets(), 0);
         let exchange = activity.exchange_opened();
         assert_eq!((activity.open_exchanges(), activity.open_sockets()), (1, 0));
+        assert_eq!(activity.busy_exchanges(), 1);
+        let listening = activity.exchange_opened().listening();
+        assert_eq!((activity.open_exchanges(), activity.busy_exchanges()), (2, 1));
         drop(exchange);
-        assert_eq!(activity.open_exchanges(), 0);
+        assert_eq!((activity.open_exchanges(), activity.busy_exchanges()), (1, 0));
+        drop(listening);
+        assert_eq!((activity.open_exchanges(), activity.busy_exchanges()), (0, 0));
         assert_eq!(activity.last_request_at(), None);
         activity.request_seen();
         assert!(activity.last_request_at().is_some());
+        assert_eq!(activity.last_person_at(), None, "not every request is a person's");
+        activity.person_seen();
+        assert!(activity.last_person_at().is_some());
     }
 }

@@ -19,6 +19,7 @@ use super::headers::{self, PublicAddress};
 use super::problem::Problem;
 use super::sessions::{Admitted, Exchange, Sessions};
 use super::splice::splice;
+use super::user_activity;
 use crate::agent::AgentState;
 use crate::http_server::Body;
 use crate::settings::Settings;
@@ -85,6 +86,9 @@ impl Proxy {
         let stated = headers::session(request.headers()).ok_or(Problem::BadRequest)?;
         let session = self.sessions.admit(stated, exchange).map_err(Problem::SessionEnded)?;
         self.activity.request_seen();
+        if user_activity::of_request(request.method(), request.headers()) {
+            self.activity.person_seen();
+        }
         let phase = self.agent.borrow().phase;
         if phase != SupervisorPhase::Ready {
             return Err(Problem::AgentNotReady(phase));
@@ -97,7 +101,10 @@ impl Proxy {
     }
 
     async fn pass(&self, request: Request<Incoming>, mut session: Admitted) -> Result<Response<Body>, Problem> {
-        let open = self.activity.exchange_opened();
+        let mut open = self.activity.exchange_opened();
+        if user_activity::waits_for_events(request.headers()) {
+            open = open.listening();
+        }
         let (parts, body) = request.into_parts();
         let outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
         let answer = self.ask(outgoing, &mut session).await?;

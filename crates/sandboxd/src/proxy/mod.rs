@@ -9,6 +9,7 @@ mod one_way;
 mod problem;
 mod sessions;
 mod splice;
+pub mod user_activity;
 
 pub use activity::Activity;
 pub use forward::Proxy;

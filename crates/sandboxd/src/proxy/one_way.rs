@@ -32,12 +32,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> OneWay<R, W> {
         }
     }
 
-    /// Carries to the end of the sender, and passes that on. `saw_data` is called when data of a message has gone through.
-    pub async fn carry(&mut self, saw_data: impl Fn()) -> io::Result<()> {
+    /// Carries to the end of the sender, and passes that on. `saw` is told of all bytes that have gone through, and whether data of a message was
+    /// among them.
+    pub async fn carry(&mut self, mut saw: impl FnMut(&[u8], bool)) -> io::Result<()> {
         while self.fill().await? {
-            if self.write(self.held.len()).await? {
-                saw_data();
-            }
+            let start = self.held.start;
+            let data = self.write(self.held.len()).await?;
+            saw(self.buffer.get(start..self.held.start).unwrap_or_default(), data);
         }
         self.to.shutdown().await
     }

@@ -51,7 +51,7 @@ async fn stopped(bytes: Vec<u8>, stop_at: usize, size: usize) -> (Vec<u8>, bool)
     });
     let mut direction = OneWay::new(from, to);
     tokio::select! {
-        outcome = direction.carry(|| ()) => panic!("the sender has not ended: {outcome:?}"),
+        outcome = direction.carry(|_, _| ()) => panic!("the sender has not ended: {outcome:?}"),
         _ = stop => {}
     }
     assert!(direction.finish_frame().await.unwrap(), "all of the frame is sent");
@@ -99,7 +99,7 @@ proptest! {
             let (mut sender, from) = duplex(size);
             let (to, mut receiver) = duplex(size / 3 + 1);
             let sending = tokio::spawn(async move { sender.write_all(&bytes).await.unwrap() });
-            let carrying = tokio::spawn(async move { OneWay::new(from, to).carry(|| ()).await.unwrap() });
+            let carrying = tokio::spawn(async move { OneWay::new(from, to).carry(|_, _| ()).await.unwrap() });
             let mut got = Vec::new();
             receiver.read_to_end(&mut got).await.unwrap();
             sending.await.unwrap();
@@ -119,7 +119,7 @@ fn a_sender_that_ends_within_a_frame_leaves_it_broken() {
         let mut direction = OneWay::new(from, to);
         let mut got = [0; 20];
         tokio::select! {
-            _ = direction.carry(|| ()) => panic!("the sender has not ended"),
+            _ = direction.carry(|_, _| ()) => panic!("the sender has not ended"),
             read = receiver.read_exact(&mut got) => assert_eq!(read.unwrap(), 20),
         }
         drop(sender);

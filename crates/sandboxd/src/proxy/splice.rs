@@ -14,6 +14,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use super::activity::{Activity, OpenSocket};
 use super::one_way::OneWay;
 use super::sessions::{Admitted, Ending};
+use super::user_activity::ClientMessages;
 
 /// How long one direction may go on after the other has ended. The end of a WebSocket is an exchange of two close frames; a side that has
 /// gone without one would otherwise keep the other half open for ever.
@@ -57,8 +58,16 @@ pub async fn splice(client: OnUpgrade, agent: OnUpgrade, open: OpenSocket, mut s
 
 /// Both directions to their ends.
 async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity) -> io::Result<()> {
-    let up = up.carry(|| activity.client_frame_seen());
-    let down = down.carry(|| ());
+    let mut messages = ClientMessages::default();
+    let up = up.carry(|bytes, data| {
+        if data {
+            activity.client_frame_seen();
+        }
+        if messages.persons(bytes) {
+            activity.person_seen();
+        }
+    });
+    let down = down.carry(|_, _| ());
     tokio::pin!(up, down);
     tokio::select! {
         first = &mut up => {
