@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub const TRAFFIC_HOST: &str = "traffic.sandbox";
 
 /// Where a sandbox stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Lifecycle {

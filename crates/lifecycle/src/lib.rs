@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod bulk;
+pub mod change;
 pub mod exec;
 pub mod job;
 pub mod ownership;

@@ -1,0 +1,157 @@
+//! One change of a sandbox: `queued → running → succeeded | failed | timed_out | cancelled`.
+//!
+//! A change says what is to be true, not which calls are to be made: at every step it compares that with what the sandbox's object knows and
+//! has last observed, and asks for the one thing that brings it nearer. So it goes on after an eviction at any point, and what somebody else
+//! does meanwhile (a request that starts the sandbox, a container that dies) is seen and counted, not done again.
+//!
+//! It is bound to the generation that it found: only that one is stopped, killed or has its agent restarted. A start that began later is never
+//! undone, and nothing is called ready that was not observed to be ready since the change was asked for.
+
+mod admission;
+mod agent;
+mod course;
+mod seen;
+mod view;
+
+pub use admission::{Ask, Before, Standing, Verdict, admit};
+pub use agent::{CALL_LEASE_MS, RestartReply};
+pub use seen::{Observation, Seen, Told};
+
+use agent::Asking;
+use course::{Course, Goal};
+use molt_common::api::JobState;
+use molt_common::id::ExecId;
+use molt_common::job_id::JobId;
+use molt_common::sandbox_call::Lifecycle;
+use molt_common::sandbox_change::Wanted;
+use molt_common::time::Millis;
+use serde::{Deserialize, Serialize};
+
+/// Shortest time that a change may be given, milliseconds.
+pub const TIMEOUT_MIN_MS: u64 = 1_000;
+/// Longest.
+pub const TIMEOUT_MAX_MS: u64 = 3_600_000;
+/// What does not move is looked at again after this long.
+const LOOK_MS: u64 = 1_000;
+
+/// What the object keeps of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Change {
+    /// Last part of its id.
+    pub id: ExecId,
+    /// What was asked for.
+    pub wanted: Wanted,
+    /// The job that it is a part of.
+    pub parent: Option<JobId>,
+    /// Where it stands.
+    pub state: JobState,
+    /// Why it ended other than well.
+    pub error: Option<String>,
+    /// What the sandbox was when it was asked for.
+    pub found: Lifecycle,
+    /// Generation before it.
+    pub generation_before: u64,
+    /// Generation now, or when it ended.
+    pub generation: u64,
+    /// Submission.
+    pub created_at: Millis,
+    /// When the object first took it up.
+    pub started_at: Option<Millis>,
+    /// Its end.
+    pub completed_at: Option<Millis>,
+    /// Milliseconds from the submission until it has failed.
+    pub timeout_ms: u64,
+    goal: Goal,
+    /// The container that it found was killed, with the memory of failed starts.
+    #[serde(default)]
+    killed: bool,
+    #[serde(default)]
+    asking: Asking,
+}
+
+/// The one thing to do now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Step {
+    /// Tell the sandbox's machine that it is needed.
+    Need,
+    /// Tell it to stop, orderly.
+    Stop,
+    /// Tell it to kill what there is and to forget failed starts.
+    Kill,
+    /// Ask the supervisor of the current generation to restart the agent, under the id of the change, once the change is stored; and tell what it says with
+    /// the number of the attempt ([`Change::restart_replied`]).
+    RestartAgent {
+        /// Number of the attempt.
+        attempt: u32,
+    },
+    /// Look again then, or when something has happened.
+    Wait {
+        /// When; something moves when it is not later than now.
+        until: Millis,
+    },
+    /// It has ended.
+    Nothing,
+}
+
+impl Change {
+    /// What is to be done now. Store the change with what comes of it.
+    pub fn step(&mut self, seen: &Seen, now: Millis) -> Step {
+        if self.state.is_terminal() {
+            return Step::Nothing;
+        }
+        self.state = JobState::Running;
+        self.started_at.get_or_insert(now);
+        self.generation = self.generation.max(seen.generation);
+        let course = self.course(seen, now);
+        // What is true at the deadline has been reached in time, as far as anybody can tell.
+        if !matches!(course, Course::End(..)) && now >= self.deadline() {
+            self.end(JobState::TimedOut, Some(self.lateness(seen)), now);
+            return Step::Nothing;
+        }
+        match course {
+            Course::End(state, error) => {
+                self.end(state, error, now);
+                Step::Nothing
+            }
+            Course::Wait(until) => Step::Wait {
+                until: until.min(self.deadline()),
+            },
+            Course::Need => Step::Need,
+            Course::Stop => Step::Stop,
+            Course::Kill => {
+                self.killed = true;
+                Step::Kill
+            }
+            Course::RestartAgent => Step::RestartAgent {
+                attempt: self.asking.begin(now),
+            },
+        }
+    }
+
+    /// When it has failed if it has not ended.
+    #[must_use]
+    pub const fn deadline(&self) -> Millis {
+        self.created_at.plus(self.timeout_ms)
+    }
+
+    /// Somebody wants it to end where it stands. What was begun goes on.
+    pub fn cancel(&mut self, reason: &str, now: Millis) {
+        if !self.state.is_terminal() {
+            self.end(JobState::Cancelled, Some(reason.to_owned()), now);
+        }
+    }
+
+    fn end(&mut self, state: JobState, error: Option<String>, now: Millis) {
+        self.state = state;
+        self.error = error;
+        self.completed_at = Some(now.max(self.started_at.unwrap_or(self.created_at)));
+    }
+}
+
+#[cfg(test)]
+#[path = "change_model_tests.rs"]
+mod model_tests;
+
+#[cfg(test)]
+#[path = "change_tests.rs"]
+mod tests;

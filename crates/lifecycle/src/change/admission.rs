@@ -1,0 +1,156 @@
+//! What becomes of a change that is asked for: one at a time, and nothing is thrown away that the caller did not give up.
+
+use super::course::Goal;
+use super::seen::Seen;
+use super::{Change, TIMEOUT_MAX_MS, TIMEOUT_MIN_MS};
+use molt_common::api::JobState;
+use molt_common::id::ExecId;
+use molt_common::job_id::JobId;
+use molt_common::sandbox_change::{RestartScope, Wanted};
+use molt_common::time::Millis;
+
+/// What is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    /// Last part of the job's id.
+    pub id: ExecId,
+    /// What.
+    pub wanted: Wanted,
+    /// The job that it is a part of.
+    pub parent: Option<JobId>,
+    /// The caller knows that a disk goes.
+    pub discard_disk: bool,
+    /// Milliseconds until it has failed.
+    pub timeout_ms: u64,
+}
+
+/// What the object keeps of other changes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Before<'a> {
+    /// The one with the same id.
+    pub same: Option<&'a Change>,
+    /// The one that has not ended.
+    pub under_way: Option<&'a Change>,
+}
+
+/// How the sandbox stands to what is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// Since when there is a disk that a stop would discard.
+    pub disk_since: Option<Millis>,
+    /// Whether the next start takes the wanted tier or image anyway. True for what is about neither.
+    pub next_is_wanted: bool,
+    /// Whether the newest start took it. True for what is about neither.
+    pub newest_is_wanted: bool,
+}
+
+/// What becomes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// It is the one with the same id.
+    Replay,
+    /// The id was used for something else.
+    Conflict,
+    /// A field of it is wrong.
+    Refused {
+        /// Which.
+        field: &'static str,
+        /// Why.
+        text: String,
+    },
+    /// The one under way has not ended.
+    Busy,
+    /// There is a disk that the caller did not give up.
+    WouldDiscardDisk {
+        /// Since when.
+        since: Millis,
+    },
+    /// It is to be kept. The one under way ends ([`Change::cancel`]).
+    Accepted(Box<Change>),
+}
+
+/// Decides. A tier or an image is to be set with the acceptance, so that whatever starts from then on takes it.
+#[must_use]
+pub fn admit(ask: &Ask, before: Before<'_>, seen: &Seen, standing: Standing, now: Millis) -> Verdict {
+    if let Some(same) = before.same {
+        return if same.is_asked_by(ask) {
+            Verdict::Replay
+        } else {
+            Verdict::Conflict
+        };
+    }
+    if let Some((field, text)) = wrong(ask) {
+        return Verdict::Refused { field, text };
+    }
+    let overrides = matches!(ask.wanted, Wanted::EmergencyReset | Wanted::Destroy);
+    if before.under_way.is_some() && !overrides {
+        return Verdict::Busy;
+    }
+    let goal = goal(&ask.wanted, seen, standing);
+    let discards = goal.is_some() && ask.wanted.discards_disk() && !ask.discard_disk;
+    if let Some(since) = standing.disk_since.filter(|_| discards) {
+        return Verdict::WouldDiscardDisk { since };
+    }
+    let mut change = Change {
+        id: ask.id.clone(),
+        wanted: ask.wanted.clone(),
+        parent: ask.parent.clone(),
+        state: JobState::Queued,
+        error: None,
+        found: seen.lifecycle,
+        generation_before: seen.generation,
+        generation: seen.generation,
+        created_at: now,
+        started_at: None,
+        completed_at: None,
+        timeout_ms: ask.timeout_ms,
+        goal: goal.unwrap_or(Goal::Gone { generation: 0 }),
+        killed: false,
+        asking: super::agent::Asking::default(),
+    };
+    if goal.is_none() {
+        change.end(JobState::Succeeded, None, now);
+    }
+    Verdict::Accepted(Box::new(change))
+}
+
+fn wrong(ask: &Ask) -> Option<(&'static str, String)> {
+    match &ask.wanted {
+        Wanted::Tier { tier } if !(1..=3).contains(tier) => Some(("tier", "must be 1, 2 or 3".into())),
+        Wanted::Image { image: Some(image) } if image.name.is_empty() => Some(("image", "must name an image".into())),
+        _ if !(TIMEOUT_MIN_MS..=TIMEOUT_MAX_MS).contains(&ask.timeout_ms) => Some((
+            "timeoutMs",
+            format!("must be between {TIMEOUT_MIN_MS} and {TIMEOUT_MAX_MS}"),
+        )),
+        _ => None,
+    }
+}
+
+/// What is to be reached; `None` when it is so already, as soon as the choice is kept.
+fn goal(wanted: &Wanted, seen: &Seen, standing: Standing) -> Option<Goal> {
+    let generation = seen.generation;
+    let up = || Some(Goal::Up { above: generation });
+    match wanted {
+        // What is on its way up or there will do, if it turns out to be ready.
+        Wanted::Wake if seen.is_up() => Some(Goal::Up {
+            above: generation.saturating_sub(1),
+        }),
+        Wanted::Restart {
+            scope: RestartScope::Agent,
+        } if seen.is_up() => Some(Goal::Agent { generation }),
+        Wanted::Wake | Wanted::Restart { .. } | Wanted::EmergencyReset => up(),
+        Wanted::Destroy => Some(Goal::Gone { generation }),
+        // One that was set and has not taken effect, because its change ended early, is brought to its end.
+        Wanted::Tier { .. } | Wanted::Image { .. } => {
+            let takes_effect = !seen.is_up() || (standing.next_is_wanted && standing.newest_is_wanted);
+            if takes_effect { None } else { up() }
+        }
+    }
+}
+
+impl Change {
+    /// Whether it is what is asked for, once more.
+    fn is_asked_by(&self, ask: &Ask) -> bool {
+        self.wanted == ask.wanted && self.parent == ask.parent && self.timeout_ms == ask.timeout_ms
+    }
+}

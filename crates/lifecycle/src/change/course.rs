@@ -1,0 +1,147 @@
+//! What a change aims at, and what brings it nearer.
+
+use super::seen::Seen;
+use super::{Change, LOOK_MS};
+use molt_common::api::JobState;
+use molt_common::sandbox_call::Lifecycle;
+use molt_common::sandbox_change::Wanted;
+use molt_common::time::Millis;
+use serde::{Deserialize, Serialize};
+
+/// What is to be true in the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "goal")]
+pub(super) enum Goal {
+    /// A generation above this one is ready; those up to it are taken away.
+    Up {
+        /// See there.
+        above: u64,
+    },
+    /// This generation is gone.
+    Gone {
+        /// See there.
+        generation: u64,
+    },
+    /// Another process of the agent is ready, in this generation if that lives until it was asked for, else in a newer one.
+    Agent {
+        /// See there.
+        generation: u64,
+    },
+}
+
+/// What follows from what is seen.
+pub(super) enum Course {
+    End(JobState, Option<String>),
+    /// Until then, unless something happens.
+    Wait(Millis),
+    Need,
+    Stop,
+    Kill,
+    RestartAgent,
+}
+
+impl Change {
+    pub(super) fn course(&self, seen: &Seen, now: Millis) -> Course {
+        match self.goal {
+            Goal::Up { above } => self.up(above, seen, now),
+            Goal::Gone { generation } => self.gone(generation, seen, now),
+            Goal::Agent { generation } => self.agent(generation, seen, now),
+        }
+    }
+
+    const fn kills(&self) -> bool {
+        matches!(self.wanted, Wanted::EmergencyReset) && !self.killed
+    }
+
+    fn up(&self, above: u64, seen: &Seen, now: Millis) -> Course {
+        let newer = seen.generation > above;
+        match seen.lifecycle {
+            Lifecycle::Running if newer && seen.ready(self.created_at) => Course::End(JobState::Succeeded, None),
+            Lifecycle::Running | Lifecycle::Starting if newer => Course::Wait(now),
+            Lifecycle::Running | Lifecycle::Starting | Lifecycle::Stopping if self.kills() => Course::Kill,
+            Lifecycle::Running | Lifecycle::Starting => Course::Stop,
+            Lifecycle::Stopping => Course::Wait(now),
+            // A start that began for this change or beside it. One that waits for room is tried again by its own machine.
+            Lifecycle::Failed if newer && !seen.waits_for_capacity => {
+                Course::End(JobState::Failed, Some(seen.why("The sandbox could not be started.")))
+            }
+            Lifecycle::Stopped | Lifecycle::Sleeping | Lifecycle::Failed => self.start(newer, seen, now),
+        }
+    }
+
+    fn start(&self, newer: bool, seen: &Seen, now: Millis) -> Course {
+        if seen.elsewhere {
+            let why = "The user is with what ran before, so he has no sandbox here.";
+            return Course::End(JobState::Failed, Some(why.into()));
+        }
+        if !newer && self.kills() {
+            return Course::Kill;
+        }
+        if let Some(retry_at) = seen.retry_at.filter(|at| *at > now) {
+            return Course::Wait(retry_at.min(now.plus(LOOK_MS)));
+        }
+        if seen.moving {
+            return Course::Wait(now.plus(LOOK_MS));
+        }
+        // A container that is still there would be taken for the new one, or the other way round.
+        if seen
+            .observation
+            .as_ref()
+            .is_some_and(|observation| observation.container)
+        {
+            return Course::Wait(now);
+        }
+        Course::Need
+    }
+
+    fn gone(&self, generation: u64, seen: &Seen, now: Millis) -> Course {
+        let replaced = seen.generation > generation && seen.told(self.created_at).is_some();
+        let at_rest = seen.is_at_rest() || seen.generation > generation;
+        if replaced || (at_rest && seen.is_gone(self.created_at)) {
+            return Course::End(JobState::Succeeded, None);
+        }
+        if seen.is_up() && seen.generation <= generation {
+            Course::Stop
+        } else {
+            Course::Wait(now)
+        }
+    }
+
+    fn agent(&self, generation: u64, seen: &Seen, now: Millis) -> Course {
+        if !self.asking.may_be_taken() && (seen.generation > generation || seen.is_at_rest()) {
+            // It ended before anything was asked of it, so it is started instead.
+            return self.up(generation, seen, now);
+        }
+        if seen.generation > generation {
+            let text = "The sandbox was started again before its agent was seen ready, so its disk is another.";
+            return Course::End(JobState::Failed, Some(seen.why(text)));
+        }
+        if seen.is_at_rest() {
+            let text = "The sandbox stopped before its agent was seen ready.";
+            return Course::End(JobState::Failed, Some(seen.why(text)));
+        }
+        let told = seen.told(self.created_at);
+        match told.and_then(|told| told.restart.as_ref()) {
+            Some((id, true)) if id == self.id.as_str() && seen.ready(self.created_at) => {
+                Course::End(JobState::Succeeded, None)
+            }
+            Some((id, _)) if id == self.id.as_str() => Course::Wait(now),
+            _ if seen.lifecycle != Lifecycle::Running || told.is_none() => Course::Wait(now),
+            // The supervisor does not know it: it was not asked, did not hear, or was itself started again.
+            _ => match self.asking.next(now) {
+                at if at <= now => Course::RestartAgent,
+                _ => Course::Wait(now),
+            },
+        }
+    }
+}
+
+impl Seen {
+    /// A text with the cause that is known, if one is.
+    fn why(&self, text: &str) -> String {
+        match &self.cause {
+            Some(cause) => format!("{text} {cause}"),
+            None => text.to_owned(),
+        }
+    }
+}
