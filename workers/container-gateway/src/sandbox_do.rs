@@ -5,6 +5,7 @@ use molt_common::control::header::REQUEST_ID;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
 use molt_common::problem::Problem;
+use molt_common::time::Millis;
 use molt_platform::container::Container;
 use molt_platform::forward::header;
 use molt_platform::unwound::{Panicked, unwound};
@@ -28,6 +29,8 @@ pub struct Sandbox {
     pub(crate) stands_alone: Cell<bool>,
     /// Requests that the sandbox has and has not answered.
     pub(crate) in_flight: Cell<u32>,
+    /// When a request or job needed it last.
+    pub(crate) used_at: Cell<Option<Millis>>,
     tables_exist: Cell<bool>,
 }
 
@@ -63,6 +66,7 @@ impl DurableObject for Sandbox {
             ended: RefCell::default(),
             stands_alone: Cell::new(false),
             in_flight: Cell::new(0),
+            used_at: Cell::new(None),
             tables_exist: Cell::new(false),
         }
     }

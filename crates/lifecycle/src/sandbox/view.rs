@@ -1,19 +1,26 @@
 //! What others learn of a sandbox: its alarm, whether a generation lives, and what it shows.
 
-use super::{HEARTBEAT_MS, Sandbox, Stage};
+use super::{HEARTBEAT_MS, Rest, Sandbox, Stage};
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::time::Millis;
 
+/// A missed answer is asked for again after this long.
+const ASK_AGAIN_MS: u64 = 1_000;
+
 impl Sandbox {
-    /// When the object wants to be woken next; `None` when nothing is going on.
+    /// When the object wants to be woken next; `None` when nothing is going on and nothing is planned.
     #[must_use]
     pub fn next_alarm(&self, now: Millis) -> Option<Millis> {
-        match self.stage {
-            Stage::Stopped | Stage::Failed { .. } => None,
-            Stage::Starting { .. } | Stage::Stopping { .. } => Some(now),
-            // A missed probe is repeated soon.
-            Stage::Running if self.misses > 0 => Some(now.plus(1_000)),
-            Stage::Running => Some(now.plus(HEARTBEAT_MS)),
+        match (&self.stage, &self.capacity) {
+            (Stage::Stopped | Stage::Failed { .. }, _) => self.starts_at().map(|at| at.max(now)),
+            (Stage::Starting { .. }, Some(wait)) if self.launched_at.is_none() => Some(wait.retry_at.max(now)),
+            (Stage::Starting { .. } | Stage::Stopping { .. }, _) => Some(now),
+            (Stage::Running, _) if self.misses > 0 => Some(now.plus(ASK_AGAIN_MS)),
+            (Stage::Running, _) => {
+                let heartbeat = now.plus(HEARTBEAT_MS);
+                let sleep = self.sleeps_at().filter(|at| *at > now);
+                Some(sleep.map_or(heartbeat, |at| at.min(heartbeat)))
+            }
         }
     }
 
@@ -31,8 +38,12 @@ impl Sandbox {
     #[must_use]
     pub fn view(&self) -> SandboxView {
         let (lifecycle, phase, retry_at) = match self.stage {
+            Stage::Stopped if self.rest == Rest::Asleep => (Lifecycle::Sleeping, None, None),
             Stage::Stopped => (Lifecycle::Stopped, None, None),
-            Stage::Starting { phase, .. } => (Lifecycle::Starting, Some(phase), None),
+            Stage::Starting { phase, .. } => {
+                let retry_at = self.capacity.as_ref().map(|wait| wait.retry_at);
+                (Lifecycle::Starting, Some(phase), retry_at)
+            }
             Stage::Running => (Lifecycle::Running, Some(Phase::Ready), None),
             Stage::Stopping { .. } => (Lifecycle::Stopping, None, None),
             Stage::Failed { retry_at } => (Lifecycle::Failed, None, Some(retry_at)),
@@ -47,13 +58,22 @@ impl Sandbox {
             cause: self.cause.clone(),
             retry_at,
             image: self.image.clone(),
-            tier: self.tier,
+            tier: self.tier.max(1),
             log_tail: if matches!(self.stage, Stage::Running) {
                 vec![]
             } else {
                 self.log_tail.clone()
             },
-            ..SandboxView::never_started(self.tier)
+            placement: None,
+            last_active_at: self.last_active_at,
+            sleeps_at: self.sleeps_at(),
+            wakes_at: self.starts_at(),
+            keep_alive: self.settings.keep_alive,
+            next_tier: self.settings.tier,
+            next_image: self.settings.image.clone(),
+            change: None,
+            waits_for_capacity: self.capacity.is_some() && matches!(self.stage, Stage::Starting { .. }),
+            open_sockets: self.open_sockets.filter(|_| matches!(self.stage, Stage::Running)),
         }
     }
 }

@@ -6,9 +6,9 @@ use super::trail;
 use crate::sandbox_do::Sandbox;
 use molt_common::control::env as variable;
 use molt_common::id::{SandboxId, hex};
-use molt_common::sandbox_call::Phase;
 use molt_common::time::Millis;
-use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Sandbox as Machine, Stage};
+use molt_lifecycle::sandbox::sleep::LocalUse;
+use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Refusal, Sandbox as Machine, Stage};
 use molt_platform::container::{Container, StartOptions};
 use molt_platform::{entropy, log, object, settings, transaction};
 use serde_json::json;
@@ -96,24 +96,36 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
 }
 
 async fn start_if_wanted(object: &Sandbox) -> Result<()> {
-    let store = object.store()?;
-    let mut machine = store.load()?;
-    let container = object.container()?;
-    let Stage::Starting {
-        phase: Phase::Container,
-        ..
-    } = machine.stage
-    else {
-        return Ok(());
-    };
-    if container.running() || machine.boot_id.is_some() || !ownership::may_run(object)? {
+    if !ownership::may_run(object)? {
         return Ok(());
     }
+    step(object, Event::Due)?;
+    let store = object.store()?;
+    let container = object.container()?;
+    let machine = store.load()?;
+    if container.running() || !machine.launches(entropy::now()) {
+        return Ok(());
+    }
+    let image = match choose_image(&container, &machine) {
+        Ok(image) => image,
+        Err(cause) => {
+            let refusal = Refusal::Deployment;
+            return step(object, Event::StartRefused { cause, refusal }).map(drop);
+        }
+    };
     let token = hex(&entropy::bytes::<32>()?);
-    let image = container.image("stable");
-    machine.image = Some(if image.is_some() { "stable" } else { "default" }.to_owned());
+    step(object, Event::Launching)?;
+    let mut machine = store.load()?;
+    machine.image = Some(image.name);
     store.save(&machine)?;
     store.set_control_token(&token)?;
+    // A container whose token was lost with this process would answer nobody.
+    object.state.storage().sync().await?;
+    let now_wanted = store.load()?;
+    if now_wanted.generation != machine.generation || !matches!(now_wanted.stage, Stage::Starting { .. }) {
+        return Ok(());
+    }
+    let image = image.reference;
     let options = StartOptions {
         enable_internet: settings::text(&object.env, "SANDBOX_INTERNET").as_deref() != Some("off"),
         env: environment(object, &machine, token),
@@ -126,9 +138,34 @@ async fn start_if_wanted(object: &Sandbox) -> Result<()> {
     }
 }
 
+/// The image of a start.
+struct ChosenImage {
+    name: String,
+    /// `None` where the deployment's scheduling policy takes none.
+    reference: Option<String>,
+}
+
+fn choose_image(container: &Container, machine: &Machine) -> std::result::Result<ChosenImage, String> {
+    let chosen = machine.next_image();
+    let name = chosen.map_or("stable", |choice| choice.name.as_str()).to_owned();
+    let pinned = chosen.and_then(|choice| choice.pinned.clone());
+    match pinned.or_else(|| container.image(&name)) {
+        Some(reference) => Ok(ChosenImage {
+            name,
+            reference: Some(reference),
+        }),
+        None if chosen.is_none() => Ok(ChosenImage {
+            name: "default".into(),
+            reference: None,
+        }),
+        None => Err(format!("This deployment has no image of the name {name}.")),
+    }
+}
+
 async fn refused(object: &Sandbox, error: &worker::Error) -> Result<()> {
     let cause = format!("The container could not be started: {error}");
-    if step(object, Event::StartRefused { cause })?.contains(&Action::Abort) {
+    let refusal = Refusal::Engine;
+    if step(object, Event::StartRefused { cause, refusal })?.contains(&Action::Abort) {
         return abort(object, "the runtime refused to start the container").await;
     }
     Ok(())
@@ -185,9 +222,20 @@ async fn probe(object: &Sandbox) -> Result<()> {
     let event = Event::Probed {
         container: running,
         status: status.map(Box::new),
+        local: local_use(object),
     };
     let actions = step(object, event)?;
     perform(object, &container, &actions).await
+}
+
+/// What the object knows of its sandbox's use.
+fn local_use(object: &Sandbox) -> LocalUse {
+    let idle = settings::text(&object.env, "IDLE_SLEEP_SECONDS").and_then(|text| text.trim().parse::<u64>().ok());
+    LocalUse {
+        in_flight: object.in_flight.get(),
+        used_at: object.used_at.get(),
+        idle_sleep_ms: idle.filter(|seconds| *seconds > 0).map(|seconds| seconds * 1000),
+    }
 }
 
 /// Has the sandbox stop, because its user goes elsewhere. Whether it is gone.

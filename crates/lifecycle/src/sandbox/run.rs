@@ -1,0 +1,92 @@
+//! A running sandbox: heard or silent, used or idle.
+
+use super::sleep::LocalUse;
+use super::{Action, Rest, Sandbox, Stage};
+use molt_common::control::{SupervisorPhase, SupervisorStatus};
+use molt_common::sandbox_call::Phase;
+use molt_common::time::Millis;
+
+/// A running sandbox that does not answer this often in a row, and for [`SILENCE_TO_GIVE_UP_MS`], is given up.
+pub const MISSES_TO_GIVE_UP: u32 = 3;
+/// How long a running sandbox is silent at least before it is given up: every call that fails has it asked at once, so a busy one misses many
+/// times within the longest pause (5 s) after which `sandboxd init` starts `serve` again.
+pub const SILENCE_TO_GIVE_UP_MS: u64 = 8_000;
+/// A running sandbox is asked this often, and kept alive for three of these periods.
+pub const HEARTBEAT_MS: u64 = 20_000;
+
+impl Sandbox {
+    pub(super) fn probed_running(
+        &mut self,
+        container: bool,
+        status: Option<&SupervisorStatus>,
+        local: LocalUse,
+        now: Millis,
+    ) -> Vec<Action> {
+        if !container {
+            return self.lose("The container went away.", now);
+        }
+        let Some(status) = status else {
+            self.misses = self.misses.saturating_add(1);
+            let silent_since = *self.silent_since.get_or_insert(now);
+            if self.misses < MISSES_TO_GIVE_UP || now.since(silent_since) < SILENCE_TO_GIVE_UP_MS {
+                return vec![];
+            }
+            return self.lose("The sandbox stopped answering.", now);
+        };
+        if self.is_replaced(status) {
+            return self.lose("The container was replaced by another boot.", now);
+        }
+        self.heard();
+        self.note_use(status, local);
+        match status.phase {
+            SupervisorPhase::Ready if self.may_sleep(status, local, now) => {
+                self.wakes_at = self.scheduled(now);
+                self.stop(Rest::Asleep, now)
+            }
+            SupervisorPhase::Ready => {
+                self.note_agent(status);
+                self.breaker.ran(now.since(self.since));
+                vec![Action::KeepAlive]
+            }
+            SupervisorPhase::Stopping => {
+                self.rest = Rest::Unexpected;
+                self.wakes_at = self.scheduled(now);
+                self.enter(Stage::Stopping { began: now }, now);
+                vec![Action::Announce]
+            }
+            SupervisorPhase::Configure | SupervisorPhase::Agent | SupervisorPhase::Failed => {
+                self.agent_left(status, now)
+            }
+        }
+    }
+
+    /// The agent is being started again in its container, because it ended or because somebody asked for that.
+    fn agent_left(&mut self, status: &SupervisorStatus, now: Millis) -> Vec<Action> {
+        self.cause.clone_from(&status.cause);
+        self.log_tail.clone_from(&status.log_tail);
+        let asked_for = status.restart.as_ref().map(|restart| &restart.id) != self.agent_restart.as_ref();
+        if !asked_for && let Some(pause) = self.breaker.agent_ended(now) {
+            let cause = status.cause.clone();
+            return self.fail(
+                cause.unwrap_or_else(|| "The agent ended again and again.".into()),
+                Some(pause),
+                now,
+            );
+        }
+        self.phase_began = Some(now);
+        self.enter(
+            Stage::Starting {
+                phase: Phase::Agent,
+                began: now,
+            },
+            now,
+        );
+        vec![Action::KeepAlive, Action::Announce]
+    }
+
+    /// What is known of the agent's restarts while it admits traffic.
+    pub(super) fn note_agent(&mut self, status: &SupervisorStatus) {
+        self.agent_restarts = status.agent_restarts;
+        self.agent_restart = status.restart.as_ref().map(|restart| restart.id.clone());
+    }
+}

@@ -1,0 +1,88 @@
+//! Sleep of what nobody uses, and what starts again by itself.
+
+use super::{Rest, Sandbox, Stage};
+use molt_common::control::SupervisorStatus;
+use molt_common::sandbox_change::KeepAlive;
+use molt_common::time::Millis;
+
+/// A sandbox that has something to do by itself within this span does not go to sleep: it would be up again at once.
+pub const SHORTEST_SLEEP_MS: u64 = 60_000;
+/// Something that the agent has not done this long after its time is no reason to stay awake, nor to wake up.
+pub const OVERDUE_MS: u64 = 2 * 60_000;
+/// A wake-up by schedule that cannot be made for this long is given up.
+pub const WAKE_PATIENCE_MS: u64 = 60 * 60_000;
+/// Shortest time without activity that a user's own policy may name.
+const IDLE_LEAST_MS: u64 = 60_000;
+
+/// What the object itself knows of the use of its sandbox, besides what sandboxd tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LocalUse {
+    /// Requests and calls that wait, or that the sandbox has not answered.
+    pub in_flight: u32,
+    /// When the newest of them arrived.
+    pub used_at: Option<Millis>,
+    /// The deployment's time without activity after which a sandbox sleeps; `None` for never.
+    pub idle_sleep_ms: Option<u64>,
+}
+
+impl Sandbox {
+    /// Keeps what was told about use.
+    pub(super) fn note_use(&mut self, status: &SupervisorStatus, local: LocalUse) {
+        let told = [
+            status.last_active_at,
+            status.last_request_at,
+            status.last_client_frame_at,
+        ];
+        let told = told.into_iter().flatten().max().map(Millis);
+        self.last_active_at = [self.last_active_at, told, local.used_at].into_iter().flatten().max();
+        self.open_sockets = Some(status.open_sockets);
+        self.next_wake_at = status.next_wake_at.map(Millis);
+        self.idle_sleep_ms = local.idle_sleep_ms;
+    }
+
+    /// After how long without activity it sleeps; `None` for never.
+    pub(super) fn idle_ms(&self) -> Option<u64> {
+        match self.settings.keep_alive {
+            KeepAlive::Default => self.idle_sleep_ms.filter(|ms| *ms > 0),
+            KeepAlive::Always => None,
+            KeepAlive::Idle { seconds } => Some((u64::from(seconds) * 1000).max(IDLE_LEAST_MS)),
+        }
+    }
+
+    /// When it is put to sleep if nothing happens.
+    pub(super) fn sleeps_at(&self) -> Option<Millis> {
+        let (Stage::Running, Some(idle)) = (&self.stage, self.idle_ms()) else {
+            return None;
+        };
+        let active = self.last_active_at.map_or(self.since, |at| at.max(self.since));
+        Some(active.plus(idle))
+    }
+
+    /// Whether it goes to sleep now.
+    pub(super) fn may_sleep(&self, status: &SupervisorStatus, local: LocalUse, now: Millis) -> bool {
+        let busy = local.in_flight > 0 || status.running_commands > 0 || !status.busy.is_empty();
+        let soon = self
+            .next_wake_at
+            .is_some_and(|at| at.plus(OVERDUE_MS) > now && at < now.plus(SHORTEST_SLEEP_MS));
+        !busy && !soon && self.sleeps_at().is_some_and(|at| at <= now)
+    }
+
+    /// When the agent's schedule wants it, as far as that is still worth a start.
+    pub(super) fn scheduled(&self, now: Millis) -> Option<Millis> {
+        self.next_wake_at.filter(|at| at.plus(OVERDUE_MS) > now)
+    }
+
+    /// When a sandbox at rest starts by itself.
+    pub(super) fn starts_at(&self) -> Option<Millis> {
+        let earliest = match self.stage {
+            Stage::Stopped => Millis(0),
+            Stage::Failed { retry_at } => retry_at,
+            Stage::Starting { .. } | Stage::Running | Stage::Stopping { .. } => return None,
+        };
+        self.owner?;
+        let now_wanted =
+            self.needed_again || (self.rest == Rest::Unexpected && self.settings.keep_alive == KeepAlive::Always);
+        let wanted = if now_wanted { Some(self.since) } else { self.wakes_at };
+        Some(wanted?.max(earliest))
+    }
+}
