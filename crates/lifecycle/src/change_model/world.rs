@@ -104,6 +104,15 @@ pub enum Came {
 }
 
 impl World {
+    /// A stopped sandbox with a container that is left of it, of which this is wanted.
+    pub fn leftover(wanted: Wanted, left: Budget) -> Self {
+        let container = Self::new(wanted.clone(), Lifecycle::Running, left).container;
+        Self {
+            container,
+            ..Self::new(wanted, Lifecycle::Stopped, left)
+        }
+    }
+
     /// A sandbox that stands there, of which this is wanted.
     pub fn new(wanted: Wanted, lifecycle: Lifecycle, left: Budget) -> Self {
         let up = matches!(
@@ -303,8 +312,9 @@ impl World {
             }
             Action::ContainerStarts => self.launch(),
             Action::AgentExists => {
+                self.agents += 1;
                 if let Some(container) = &mut self.container {
-                    container.restart = Some(true);
+                    (container.agent, container.ready, container.restart) = (self.agents, false, Some(true));
                 }
             }
             Action::AgentReady => {
@@ -363,6 +373,10 @@ impl World {
         let told = self.container.filter(|_| answered);
         match self.lifecycle {
             Lifecycle::Stopped | Lifecycle::Sleeping | Lifecycle::Failed => self.container = None,
+            // Another boot than that of this generation.
+            _ if told.is_some_and(|told| told.generation != self.generation) => {
+                (self.container, self.lifecycle, self.troubled) = (None, Lifecycle::Stopped, true);
+            }
             Lifecycle::Starting if told.is_some_and(|told| told.ready) => self.lifecycle = Lifecycle::Running,
             Lifecycle::Running if self.container.is_none() => self.lifecycle = Lifecycle::Stopped,
             Lifecycle::Running if told.is_some_and(|told| !told.ready) => self.lifecycle = Lifecycle::Starting,
@@ -403,10 +417,8 @@ impl World {
                 if self.lifecycle == Lifecycle::Stopping && container.restart.is_none() {
                     Came::NotNow
                 } else {
-                    if container.restart.is_none() {
-                        self.agents += 1;
-                        (container.agent, container.ready, container.restart) = (self.agents, false, Some(false));
-                    }
+                    // The old agent admits traffic until it has ended.
+                    container.restart.get_or_insert(false);
                     self.taken |= generation == self.change.generation_before;
                     Came::Taken
                 }
