@@ -28,6 +28,8 @@ pub use start::{
     AGENT_DEADLINE_MS, AGENT_RESTARTS_TO_GIVE_UP, CONFIGURE_DEADLINE_MS, CONTAINER_DEADLINE_MS, START_DEADLINE_MS,
 };
 
+pub use view::IN_USE_MS;
+
 /// A stop that has not ended after this long is forced.
 pub const STOP_DEADLINE_MS: u64 = 25_000;
 
@@ -171,7 +173,9 @@ pub enum Event {
     Due,
     /// The runtime is about to be asked for the container.
     Launching,
-    /// `start()` returned an error.
+    /// There is no container, and nobody has seen one of this start: the process ended before it could ask.
+    NeverLaunched,
+    /// The runtime did not start what it was asked for.
     StartRefused {
         /// Its text.
         cause: String,
@@ -229,6 +233,10 @@ impl Sandbox {
             Event::Due => self.due(now),
             Event::Launching => {
                 self.launched_at = Some(now);
+                vec![]
+            }
+            Event::NeverLaunched => {
+                self.never_launched();
                 vec![]
             }
             Event::StartRefused { cause, refusal } => self.refused(cause, refusal, now),

@@ -144,7 +144,7 @@ fn a_vanished_container_ends_the_generation() {
 fn one_missed_answer_is_forgiven_long_silence_is_not() {
     let mut sandbox = running();
     sandbox.step(silent(true), T0);
-    assert_eq!(sandbox.next_alarm(T0), Some(T0.plus(1000)));
+    assert_eq!(sandbox.next_alarm(T0, false), Some(T0.plus(1000)));
     sandbox.step(probed(1, SupervisorPhase::Ready), T0.plus(SILENCE_TO_GIVE_UP_MS));
     // What was missed before that answer does not count.
     let again = T0.plus(SILENCE_TO_GIVE_UP_MS + 1);
@@ -241,6 +241,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             refusal
         }),
         Just(Event::Launching),
+        Just(Event::NeverLaunched),
         Just(Event::Due),
         Just(Event::KillWanted),
         Just(Event::StopWanted),
@@ -280,7 +281,7 @@ proptest! {
             if matches!(sandbox.stage, Stage::Failed { .. }) {
                 prop_assert!(sandbox.cause.is_some());
             }
-            prop_assert!(sandbox.next_alarm(now).is_some() || !sandbox.lives(sandbox.generation));
+            prop_assert!(sandbox.next_alarm(now, false).is_some() || !sandbox.lives(sandbox.generation));
             let stored = serde_json::to_string(&sandbox).unwrap();
             prop_assert_eq!(serde_json::from_str::<Sandbox>(&stored).unwrap(), sandbox.clone());
         }

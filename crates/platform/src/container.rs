@@ -23,6 +23,8 @@ extern "C" {
     fn destroy(this: &JsContainer) -> std::result::Result<js_sys::Promise, JsValue>;
     #[wasm_bindgen(method, catch)]
     fn signal(this: &JsContainer, number: i32) -> std::result::Result<(), JsValue>;
+    #[wasm_bindgen(method, catch)]
+    fn monitor(this: &JsContainer) -> std::result::Result<js_sys::Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = setInactivityTimeout)]
     fn set_inactivity_timeout(this: &JsContainer, ms: f64) -> std::result::Result<js_sys::Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = getTcpPort)]
@@ -48,6 +50,17 @@ pub struct StartOptions {
 /// The container of a Durable Object.
 #[derive(Clone, Debug)]
 pub struct Container(JsContainer);
+
+/// How a container came to its end, as the runtime tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its first process ended; the runtime's words, unless it ended well.
+    Exited(Option<String>),
+    /// The runtime lost it, or could not start it; its words.
+    Failed(String),
+    /// This object's memory has not seen it.
+    Unseen,
+}
 
 impl Container {
     /// `None` when the object's class has no container configured.
@@ -103,6 +116,25 @@ impl Container {
     pub async fn destroy(&self) -> Result<()> {
         JsFuture::from(self.0.destroy()?).await?;
         Ok(())
+    }
+
+    /// How the container ended that this object saw last. Ask only when nothing is [`running`](Self::running): it waits for the end.
+    pub async fn end(&self) -> End {
+        let Ok(monitor) = self.0.monitor() else {
+            return End::Unseen;
+        };
+        match JsFuture::from(monitor).await {
+            Ok(_) => End::Exited(None),
+            Err(error) => {
+                let text = worker::Error::from(error).to_string();
+                // "Container exited with unexpected exit code: 1", "Runtime signalled the container to exit: 15".
+                if text.contains("exit code:") || text.contains("to exit:") {
+                    End::Exited(Some(text))
+                } else {
+                    End::Failed(text)
+                }
+            }
+        }
     }
 
     /// Sends a signal to its init process.

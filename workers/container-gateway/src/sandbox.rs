@@ -1,7 +1,10 @@
 //! The parts of the `Sandbox` object.
 
+pub mod alarm;
 pub mod calls;
 pub mod drive;
+pub mod launch;
+pub mod observe;
 pub mod ownership;
 pub mod store;
 pub mod supervisor;

@@ -1,6 +1,6 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
-use crate::sandbox::{calls, drive, store::Store, traffic};
+use crate::sandbox::{alarm::Alarm, calls, drive, store::Store, traffic};
 use molt_common::control::header::REQUEST_ID;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
@@ -31,6 +31,10 @@ pub struct Sandbox {
     pub(crate) in_flight: Cell<u32>,
     /// When a request or job needed it last.
     pub(crate) used_at: Cell<Option<Millis>>,
+    /// When somebody followed work in it last.
+    pub(crate) followed_at: Cell<Option<Millis>>,
+    /// What this memory knows of the alarm.
+    pub(crate) alarm: Alarm,
     tables_exist: Cell<bool>,
 }
 
@@ -67,6 +71,8 @@ impl DurableObject for Sandbox {
             stands_alone: Cell::new(false),
             in_flight: Cell::new(0),
             used_at: Cell::new(None),
+            followed_at: Cell::new(None),
+            alarm: Alarm::default(),
             tables_exist: Cell::new(false),
         }
     }

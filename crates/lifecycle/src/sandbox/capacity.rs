@@ -13,6 +13,21 @@ const NOTE_EVERY_MS: u64 = 5_000;
 const FIRST_MS: u64 = 1_000;
 const LONGEST_MS: u64 = 20_000;
 
+/// What the platform says when there is no room for another container, in lower case: the deployment's `max_instances` is reached, no machine
+/// is free, or too many are asked for at once. Without codes, so by their words (<https://github.com/cloudflare/containers>).
+const NO_ROOM: [&str; 3] = [
+    "maximum number of running container instances",
+    "no container instance that can be provided",
+    "requesting too many containers",
+];
+
+/// Whether a refusal of the platform means that there is no room now.
+#[must_use]
+pub fn is_no_room(text: &str) -> bool {
+    let text = text.to_lowercase();
+    NO_ROOM.iter().any(|words| text.contains(words))
+}
+
 /// The wait of one start.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct CapacityWait {

@@ -87,6 +87,13 @@ impl Sandbox {
         matches!(self.stage, Stage::Starting { .. }) && self.launched_at.is_none() && self.boot_id.is_none() && !waits
     }
 
+    /// It is asked for again, within the deadline of the phase.
+    pub(super) fn never_launched(&mut self) {
+        if matches!(self.stage, Stage::Starting { .. }) && self.boot_id.is_none() {
+            self.launched_at = None;
+        }
+    }
+
     pub(super) fn refused(&mut self, cause: String, refusal: Refusal, now: Millis) -> Vec<Action> {
         let Stage::Starting { phase, .. } = self.stage else {
             return vec![];
@@ -121,7 +128,11 @@ impl Sandbox {
     ) -> Vec<Action> {
         if self.launched_at.is_none() && self.boot_id.is_none() {
             // Nothing was asked for yet, so what is there is not ours.
-            return if container { vec![Action::Destroy] } else { vec![] };
+            return match self.late(phase, began, now) {
+                Some(cause) if self.capacity.is_none() => self.give_up(cause, now),
+                _ if container => vec![Action::Destroy],
+                _ => vec![],
+            };
         }
         if !container {
             return self.give_up("The container ended while it started.".into(), now);

@@ -4,20 +4,23 @@ use super::{HEARTBEAT_MS, Rest, Sandbox, Stage};
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::time::Millis;
 
+/// A running sandbox in use is asked this often.
+pub const IN_USE_MS: u64 = 2_000;
 /// A missed answer is asked for again after this long.
 const ASK_AGAIN_MS: u64 = 1_000;
 
 impl Sandbox {
-    /// When the object wants to be woken next; `None` when nothing is going on and nothing is planned.
+    /// When the object wants to be woken next; `None` when nothing is going on and nothing is planned. While requests or jobs are under way
+    /// (`in_use`), a running sandbox is asked often enough that its state is never more than a few seconds old.
     #[must_use]
-    pub fn next_alarm(&self, now: Millis) -> Option<Millis> {
+    pub fn next_alarm(&self, now: Millis, in_use: bool) -> Option<Millis> {
         match (&self.stage, &self.capacity) {
             (Stage::Stopped | Stage::Failed { .. }, _) => self.starts_at().map(|at| at.max(now)),
             (Stage::Starting { .. }, Some(wait)) if self.launched_at.is_none() => Some(wait.retry_at.max(now)),
             (Stage::Starting { .. } | Stage::Stopping { .. }, _) => Some(now),
             (Stage::Running, _) if self.misses > 0 => Some(now.plus(ASK_AGAIN_MS)),
             (Stage::Running, _) => {
-                let heartbeat = now.plus(HEARTBEAT_MS);
+                let heartbeat = now.plus(if in_use { IN_USE_MS } else { HEARTBEAT_MS });
                 let sleep = self.sleeps_at().filter(|at| *at > now);
                 Some(sleep.map_or(heartbeat, |at| at.min(heartbeat)))
             }

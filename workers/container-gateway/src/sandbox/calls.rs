@@ -1,6 +1,8 @@
 //! Typed calls of other workers (see `molt_common::sandbox_call`).
 
+use super::alarm;
 use super::drive;
+use super::observe;
 use super::ownership;
 use super::supervisor::{ExecReply, Supervisor};
 use super::trail;
@@ -9,8 +11,8 @@ use molt_common::audit_call::{NoteEnrolment, VerifyChain};
 use molt_common::control;
 use molt_common::object_call::Call;
 use molt_common::sandbox_call::{
-    CancelExec, EndSessions, ExecAnswer, FollowExec, Followed, FollowedOutput, GetPlacement, GetState, ReleaseUser,
-    SandboxView, SessionsEnded, StartExec, Wake,
+    CancelExec, EndSessions, ExecAnswer, FollowExec, Followed, FollowedOutput, GetPlacement, GetState, ProbeSandbox,
+    ReleaseUser, SandboxView, SessionsEnded, StartExec, Wake,
 };
 use molt_lifecycle::sandbox::{Action, Event, Stage};
 use molt_platform::{call, entropy, log};
@@ -24,6 +26,7 @@ const LONGEST_WAIT_MS: u64 = 8_000;
 pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> {
     match request.path().as_str() {
         GetState::PATH => call::answer::<GetState>(&ownership::view(object)?),
+        ProbeSandbox::PATH => call::answer::<ProbeSandbox>(&observe::ask(object).await?),
         GetPlacement::PATH => call::answer::<GetPlacement>(&ownership::placement(object)?),
         ReleaseUser::PATH => {
             let wanted: ReleaseUser = call::read(&mut request).await?;
@@ -69,9 +72,13 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
 pub async fn need(object: &Sandbox, owner: molt_common::id::UserId, tier: u8) -> Result<SandboxView> {
     // Whoever is with what ran before is not moved by this: only his own requests do that.
     if ownership::may_run(object)? {
+        object.used_at.set(Some(entropy::now()));
         let actions = drive::step(object, Event::Needed { owner, tier })?;
-        if actions.contains(&Action::Start) {
-            object.state.storage().set_alarm(0_i64).await?;
+        let running = object.store()?.load()?.stage == Stage::Running;
+        if actions.contains(&Action::Start) || (running && !object.container()?.running()) {
+            alarm::now(object).await?;
+        } else {
+            alarm::in_use(object).await?;
         }
     }
     ownership::view(object)
@@ -107,7 +114,7 @@ async fn end_sessions(object: &Sandbox, wanted: &EndSessions) -> Result<Sessions
                 json!({"sandbox": sandbox, "error": error.to_string()}),
             );
             // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
-            object.state.storage().set_alarm(0_i64).await?;
+            alarm::now(object).await?;
             None
         }
     };
@@ -139,8 +146,9 @@ async fn follow(object: &Sandbox, wanted: &FollowExec) -> Result<Followed> {
 /// Hands a command over. Where the container went away while no object looked, this try certainly reached nobody. That says nothing about tries
 /// before, which may have run in it: so the answer is that the generation has ended, which the alarm is about to find as well.
 async fn hand_over(object: &Sandbox, start: &StartExec) -> Result<ExecAnswer> {
+    object.used_at.set(Some(entropy::now()));
     if !object.container()?.running() {
-        object.state.storage().set_alarm(0_i64).await?;
+        alarm::now(object).await?;
         return Ok(ExecAnswer::Ended {
             generation: object.store()?.load()?.generation,
         });
@@ -156,6 +164,9 @@ async fn ask(
     generation: u64,
     question: impl AsyncFnOnce(&Supervisor<'_>) -> Result<ExecReply>,
 ) -> Result<ExecAnswer> {
+    // Work in it is to be told its end soon.
+    object.followed_at.set(Some(entropy::now()));
+    alarm::in_use(object).await?;
     let store = object.store()?;
     let machine = store.load()?;
     if !machine.lives(generation) {
@@ -175,7 +186,7 @@ async fn ask(
         Ok(ExecReply::NotNow(error)) => ExecAnswer::NotNow { error },
         Err(error) => {
             // Perhaps the container is gone: have it looked at now instead of with the next heartbeat.
-            object.state.storage().set_alarm(0_i64).await?;
+            alarm::now(object).await?;
             ExecAnswer::Unreachable {
                 error: error.to_string(),
             }

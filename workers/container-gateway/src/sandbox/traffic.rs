@@ -1,5 +1,6 @@
 //! The user's HTTP and WebSocket traffic: waits, bounded, until the agent is there, and passes it through untouched.
 
+use super::alarm;
 use super::calls;
 use super::ownership::{self, Sent};
 use crate::boot_page;
@@ -131,7 +132,7 @@ async fn attempt(object: &Sandbox, request: &Request, rid: &str) -> Result<Attem
         }
     };
     // Have the container looked at now instead of with the next heartbeat.
-    object.state.storage().set_alarm(0_i64).await?;
+    alarm::now(object).await?;
     Ok(attempt)
 }
 

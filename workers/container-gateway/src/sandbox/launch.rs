@@ -1,0 +1,120 @@
+//! Starts: the one place where the runtime is asked for a container.
+
+use super::drive::{name, step};
+use super::{observe, ownership};
+use crate::sandbox_do::Sandbox;
+use molt_common::control::env as variable;
+use molt_common::id::hex;
+use molt_lifecycle::sandbox::capacity::is_no_room;
+use molt_lifecycle::sandbox::{Event, Refusal, Sandbox as Machine, Stage};
+use molt_platform::container::{Container, StartOptions};
+use molt_platform::{entropy, settings};
+use std::collections::BTreeMap;
+use worker::Result;
+
+/// Begins what came due, and asks for the container of a start that has none.
+pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
+    if !ownership::may_run(object)? {
+        return Ok(());
+    }
+    step(object, Event::Due)?;
+    let store = object.store()?;
+    let container = object.container()?;
+    let machine = store.load()?;
+    if container.running() || !machine.launches(entropy::now()) {
+        return Ok(());
+    }
+    let image = match choose_image(&container, &machine) {
+        Ok(image) => image,
+        Err(cause) => {
+            let refusal = Refusal::Deployment;
+            return step(object, Event::StartRefused { cause, refusal }).map(drop);
+        }
+    };
+    let token = hex(&entropy::bytes::<32>()?);
+    step(object, Event::Launching)?;
+    let mut machine = store.load()?;
+    machine.image = Some(image.name);
+    store.save(&machine)?;
+    store.set_control_token(&token)?;
+    // A container whose token was lost with this process would answer nobody.
+    object.state.storage().sync().await?;
+    let wanted = store.load()?;
+    if wanted.generation != machine.generation || !matches!(wanted.stage, Stage::Starting { .. }) {
+        return Ok(());
+    }
+    let options = StartOptions {
+        enable_internet: settings::text(&object.env, "SANDBOX_INTERNET").as_deref() != Some("off"),
+        env: environment(object, &machine, token),
+        instance: image.reference.is_some().then(|| format!("standard-{}", machine.tier)),
+        image: image.reference,
+    };
+    match container.start(&options) {
+        Ok(()) => Ok(()),
+        Err(error) => refused(object, &error.to_string()).await,
+    }
+}
+
+/// The runtime did not start what it was asked for.
+pub async fn refused(object: &Sandbox, text: &str) -> Result<()> {
+    let (refusal, cause) = if is_no_room(text) {
+        (
+            Refusal::Capacity,
+            "The platform has no room for another sandbox just now.".to_owned(),
+        )
+    } else {
+        (Refusal::Engine, format!("The container could not be started: {text}"))
+    };
+    let actions = step(object, Event::StartRefused { cause, refusal })?;
+    observe::perform(object, &actions).await
+}
+
+/// The image of a start.
+struct ChosenImage {
+    name: String,
+    /// `None` where the deployment's scheduling policy takes none.
+    reference: Option<String>,
+}
+
+fn choose_image(container: &Container, machine: &Machine) -> std::result::Result<ChosenImage, String> {
+    let chosen = machine.next_image();
+    let name = chosen.map_or("stable", |choice| choice.name.as_str()).to_owned();
+    let pinned = chosen.and_then(|choice| choice.pinned.clone());
+    match pinned.or_else(|| container.image(&name)) {
+        Some(reference) => Ok(ChosenImage {
+            name,
+            reference: Some(reference),
+        }),
+        None if chosen.is_none() => Ok(ChosenImage {
+            name: "default".into(),
+            reference: None,
+        }),
+        None => Err(format!("This deployment has no image of the name {name}.")),
+    }
+}
+
+fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<String, String> {
+    let text = |name: &str| settings::text(&object.env, name).unwrap_or_default();
+    let pairs = [
+        (variable::SANDBOX_ID, name(object, machine).unwrap_or_default()),
+        (variable::GENERATION, machine.generation.to_string()),
+        (variable::CONTROL_TOKEN, token),
+        (
+            variable::OWNER,
+            machine.owner.map(|owner| owner.to_string()).unwrap_or_default(),
+        ),
+        (variable::PUBLIC_ORIGINS, text("PUBLIC_ORIGINS")),
+        (variable::AGENT, text("SANDBOX_AGENT")),
+        (variable::TIER, machine.tier.to_string()),
+        (variable::SOCKET_RESUME, socket_resume(object)),
+    ];
+    pairs
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+fn socket_resume(object: &Sandbox) -> String {
+    let on = settings::text(&object.env, "SOCKET_RESUME").as_deref() == Some("on");
+    if on { "on" } else { "off" }.to_owned()
+}
