@@ -258,6 +258,9 @@ impl Call for GetChange {
 pub struct CancelChange {
     /// Last part of the job's id.
     pub id: ExecId,
+    /// Who asks, for the audit trail.
+    #[serde(default)]
+    pub by: Option<Author>,
 }
 
 impl Call for CancelChange {

@@ -27,10 +27,6 @@ use molt_common::sandbox_change::Wanted;
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 
-/// Shortest time that a change may be given, milliseconds.
-pub const TIMEOUT_MIN_MS: u64 = 1_000;
-/// Longest.
-pub const TIMEOUT_MAX_MS: u64 = 3_600_000;
 /// What does not move is looked at again after this long.
 const LOOK_MS: u64 = 1_000;
 
@@ -62,9 +58,9 @@ pub struct Change {
     /// Milliseconds from the submission until it has failed.
     pub timeout_ms: u64,
     goal: Goal,
-    /// The container that it found was killed, with the memory of failed starts.
+    /// What it found was told to end: killed with the memory of failed starts, or to stop and stay so.
     #[serde(default)]
-    killed: bool,
+    cleared: bool,
     #[serde(default)]
     asking: Asking,
 }
@@ -117,9 +113,12 @@ impl Change {
                 until: until.min(self.deadline()),
             },
             Course::Need => Step::Need,
-            Course::Stop => Step::Stop,
+            Course::Stop => {
+                self.cleared = true;
+                Step::Stop
+            }
             Course::Kill => {
-                self.killed = true;
+                self.cleared = true;
                 Step::Kill
             }
             Course::RestartAgent => Step::RestartAgent {

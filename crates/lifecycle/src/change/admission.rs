@@ -2,8 +2,9 @@
 
 use super::course::Goal;
 use super::seen::Seen;
-use super::{Change, TIMEOUT_MAX_MS, TIMEOUT_MIN_MS};
+use super::Change;
 use molt_common::api::JobState;
+use molt_common::api::lifecycle::{CHANGE_TIMEOUT_MAX_MS, CHANGE_TIMEOUT_MIN_MS};
 use molt_common::id::ExecId;
 use molt_common::job_id::JobId;
 use molt_common::sandbox_change::{RestartScope, Wanted};
@@ -38,9 +39,7 @@ pub struct Before<'a> {
 pub struct Standing {
     /// Since when there is a disk that a stop would discard.
     pub disk_since: Option<Millis>,
-    /// Whether the next start takes the wanted tier or image anyway. True for what is about neither.
-    pub next_is_wanted: bool,
-    /// Whether the newest start took it. True for what is about neither.
+    /// Whether the newest start took the wanted tier or image. Does not matter to what is about neither.
     pub newest_is_wanted: bool,
 }
 
@@ -105,7 +104,7 @@ pub fn admit(ask: &Ask, before: Before<'_>, seen: &Seen, standing: Standing, now
         completed_at: None,
         timeout_ms: ask.timeout_ms,
         goal: goal.unwrap_or(Goal::Gone { generation: 0 }),
-        killed: false,
+        cleared: false,
         asking: super::agent::Asking::default(),
     };
     if goal.is_none() {
@@ -118,9 +117,9 @@ fn wrong(ask: &Ask) -> Option<(&'static str, String)> {
     match &ask.wanted {
         Wanted::Tier { tier } if !(1..=3).contains(tier) => Some(("tier", "must be 1, 2 or 3".into())),
         Wanted::Image { image: Some(image) } if image.name.is_empty() => Some(("image", "must name an image".into())),
-        _ if !(TIMEOUT_MIN_MS..=TIMEOUT_MAX_MS).contains(&ask.timeout_ms) => Some((
+        _ if !(CHANGE_TIMEOUT_MIN_MS..=CHANGE_TIMEOUT_MAX_MS).contains(&ask.timeout_ms) => Some((
             "timeoutMs",
-            format!("must be between {TIMEOUT_MIN_MS} and {TIMEOUT_MAX_MS}"),
+            format!("must be between {CHANGE_TIMEOUT_MIN_MS} and {CHANGE_TIMEOUT_MAX_MS}"),
         )),
         _ => None,
     }
@@ -140,11 +139,9 @@ fn goal(wanted: &Wanted, seen: &Seen, standing: Standing) -> Option<Goal> {
         } if seen.is_up() => Some(Goal::Agent { generation }),
         Wanted::Wake | Wanted::Restart { .. } | Wanted::EmergencyReset => up(),
         Wanted::Destroy => Some(Goal::Gone { generation }),
-        // One that was set and has not taken effect, because its change ended early, is brought to its end.
-        Wanted::Tier { .. } | Wanted::Image { .. } => {
-            let takes_effect = !seen.is_up() || (standing.next_is_wanted && standing.newest_is_wanted);
-            if takes_effect { None } else { up() }
-        }
+        // Also one that was set and has not taken effect, because its change ended early, is brought to its end.
+        Wanted::Tier { .. } | Wanted::Image { .. } if seen.is_up() && !standing.newest_is_wanted => up(),
+        Wanted::Tier { .. } | Wanted::Image { .. } => None,
     }
 }
 

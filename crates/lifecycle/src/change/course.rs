@@ -50,19 +50,21 @@ impl Change {
     }
 
     const fn kills(&self) -> bool {
-        matches!(self.wanted, Wanted::EmergencyReset) && !self.killed
+        matches!(self.wanted, Wanted::EmergencyReset) && !self.cleared
     }
 
     fn up(&self, above: u64, seen: &Seen, now: Millis) -> Course {
         let newer = seen.generation > above;
         match seen.lifecycle {
             Lifecycle::Running if newer && seen.ready(self.created_at) => Course::End(JobState::Succeeded, None),
+            // There is room for those who go on asking.
+            Lifecycle::Starting if newer && seen.waits_for_capacity => Course::Need,
             Lifecycle::Running | Lifecycle::Starting if newer => Course::Wait(now),
             Lifecycle::Running | Lifecycle::Starting | Lifecycle::Stopping if self.kills() => Course::Kill,
             Lifecycle::Running | Lifecycle::Starting => Course::Stop,
             Lifecycle::Stopping => Course::Wait(now),
-            // A start that began for this change or beside it. One that waits for room is tried again by its own machine.
-            Lifecycle::Failed if newer && !seen.waits_for_capacity => {
+            // A start that began for this change or beside it.
+            Lifecycle::Failed if newer => {
                 Course::End(JobState::Failed, Some(seen.why("The sandbox could not be started.")))
             }
             Lifecycle::Stopped | Lifecycle::Sleeping | Lifecycle::Failed => self.start(newer, seen, now),
@@ -95,16 +97,17 @@ impl Change {
     }
 
     fn gone(&self, generation: u64, seen: &Seen, now: Millis) -> Course {
-        let replaced = seen.generation > generation && seen.told(self.created_at).is_some();
-        let at_rest = seen.is_at_rest() || seen.generation > generation;
+        let found = seen.generation <= generation;
+        // Also one at rest is told once: no schedule and no policy brings it back then.
+        if found && (seen.is_up() || !self.cleared) {
+            return Course::Stop;
+        }
+        let replaced = !found && seen.told(self.created_at).is_some();
+        let at_rest = !found || seen.is_at_rest();
         if replaced || (at_rest && seen.is_gone(self.created_at)) {
             return Course::End(JobState::Succeeded, None);
         }
-        if seen.is_up() && seen.generation <= generation {
-            Course::Stop
-        } else {
-            Course::Wait(now)
-        }
+        Course::Wait(now)
     }
 
     fn agent(&self, generation: u64, seen: &Seen, now: Millis) -> Course {

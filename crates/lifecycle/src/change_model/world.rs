@@ -135,7 +135,6 @@ impl World {
         };
         let standing = Standing {
             disk_since: None,
-            next_is_wanted: false,
             newest_is_wanted: false,
         };
         let mut seen = seen_of(lifecycle, 1, None, None);

@@ -18,6 +18,12 @@ impl Retention {
         ttl_ms: 24 * 3_600_000,
     };
 
+    /// Of the changes of one sandbox.
+    pub const CHANGES: Self = Self {
+        newest: 100,
+        ttl_ms: 30 * 24 * 3_600_000,
+    };
+
     /// Results that ended at this point or before are forgotten.
     #[must_use]
     pub const fn ended_by(&self, now: Millis) -> Option<Millis> {
