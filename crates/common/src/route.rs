@@ -92,6 +92,8 @@ pub struct Route {
     pub flag: Option<Flag>,
     /// Who answers.
     pub target: Target,
+    /// What a cookie opens here only pages of our own origin may change, not those of origins that the operator lists for programs.
+    pub own_pages: bool,
 }
 
 const GET: &[&str] = &["GET", "HEAD"];
@@ -106,6 +108,7 @@ const fn own(path: Match, methods: &'static [&'static str], limit: Limit, page: 
         limit,
         flag: None,
         target: Target::Router(page),
+        own_pages: true,
     }
 }
 
@@ -117,6 +120,16 @@ const fn gateway(path: Match, limit: Limit) -> Route {
         limit,
         flag: Some(Flag::NewContainerGateway),
         target: Target::ContainerGateway,
+        own_pages: false,
+    }
+}
+
+/// A page of ours that the gateway answers.
+const fn gateway_page(path: &'static str) -> Route {
+    Route {
+        methods: GET_POST,
+        own_pages: true,
+        ..gateway(Match::Exact(path), Limit::OwnPage)
     }
 }
 
@@ -128,6 +141,7 @@ const fn admin(path: Match, flag: Option<Flag>) -> Route {
         limit: Limit::Admin,
         flag,
         target: Target::AdminApi,
+        own_pages: false,
     }
 }
 
@@ -162,6 +176,9 @@ pub const TABLE: &[Route] = &[
     own(Match::Below("/webhooks"), &[], Limit::Free, Page::Reserved),
     // What the gateway asks of what ran before (`ownership::FENCE_PATH`): no client's, wherever his flags send him.
     own(Match::Below("/_molt/ownership"), &[], Limit::Free, Page::Reserved),
+    gateway_page("/_molt/restart"),
+    // The address that earlier releases had for it; they did it by GET.
+    gateway_page("/emergency-reset"),
     gateway(Match::Below("/_molt"), Limit::Api),
     gateway(Match::Below("/_admin"), Limit::Sandbox),
     gateway(Match::Any, Limit::Sandbox),
@@ -294,6 +311,16 @@ mod tests {
         assert_eq!(find("POST", "/health").unwrap_err().status, 405);
         assert_eq!(find("GET", "/login/development").unwrap_err().status, 405);
         assert_eq!(find("GET", "/api%2fsuper/users").unwrap_err().status, 400);
+    }
+
+    #[test]
+    fn a_users_restart_is_taken_from_pages_of_ours_alone() {
+        for path in ["/_molt/restart", "/emergency-reset"] {
+            let route = find("POST", path).unwrap();
+            assert!(route.own_pages && route.auth == Auth::User, "{path}");
+            assert_eq!(find("PUT", path).unwrap_err().status, 405);
+        }
+        assert!(!find("POST", "/anything").unwrap().own_pages);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod induced;
 pub mod jwks;
 pub mod kv;
 pub mod log;
+pub mod look;
 pub mod object;
 pub mod outbound;
 pub mod page;

@@ -17,7 +17,7 @@ pub fn layout(title: &str, head: &str, body: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>{title} · Moltworker</title>{head}\
          <link rel=\"icon\" href=\"/_molt/assets/icon.svg\"><link rel=\"stylesheet\" href=\"/_molt/assets/page.css\">\
-         </head><body><main><h1>{title}</h1>{body}</main></body></html>"
+         </head><body><main><h1 id=\"title\">{title}</h1>{body}</main></body></html>"
     )
 }
 

@@ -1,8 +1,9 @@
 //! The stateless half: who calls, whose sandbox, and on to its object.
 
 use crate::account::{self, Account};
+use crate::sandbox::refusal::{self, Asker};
 use crate::sandbox::{ownership, traffic};
-use crate::{boot_page, internal};
+use crate::{boot_page, internal, progress, restart};
 use molt_common::access;
 use molt_common::control::header as control_header;
 use molt_common::id::{SandboxId, UserId};
@@ -10,7 +11,7 @@ use molt_common::identity::{self, Kind};
 use molt_common::ownership::GATEWAY_HOST;
 use molt_common::path;
 use molt_common::problem::Problem;
-use molt_common::sandbox_call::{GetState, TRAFFIC_HOST};
+use molt_common::sandbox_call::TRAFFIC_HOST;
 use molt_common::signup::StatedEmail;
 use molt_platform::admitted::verified;
 use molt_platform::forward::{Outgoing, header};
@@ -49,22 +50,14 @@ pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
         Ok(Ok(response)) => Ok(response),
         Err(Panicked) => {
             log::error("gateway_panicked", json!({"requestId": identity.rid}));
-            respond::problem(&Problem::internal().request(&identity.rid))
+            Asker::of(request, &identity.rid).refuse(Problem::internal())
         }
         Ok(Err(error)) => {
             log::error(
                 "gateway_failed",
                 json!({"requestId": identity.rid, "error": error.to_string()}),
             );
-            respond::problem(
-                &Problem::new(
-                    503,
-                    "sandbox_unreachable",
-                    "Your sandbox could not be reached. Try again in a moment.",
-                )
-                .retry_after(2)
-                .request(&identity.rid),
-            )
+            Asker::of(request, &identity.rid).refuse(refusal::unreachable())
         }
     }
 }
@@ -103,8 +96,18 @@ async fn serve(
         }
     };
     let stub = call::sandbox(env, &SandboxId::personal(user))?;
-    if url.path() == "/_molt/boot" {
-        return respond::json(200, &boot_page::Progress::from(call::make(&stub, &GetState {}).await?));
+    if restart::is_at(url.path()) {
+        let asked = restart::Asked {
+            request,
+            url,
+            user,
+            tier,
+            request_id: &identity.rid,
+        };
+        return restart::answer(&asked, &stub).await;
+    }
+    if let Some(answered) = progress::answer(request, url, &stub, &identity.rid).await {
+        return answered;
     }
     if path::RESERVED.iter().any(|prefix| path::below(url.path(), prefix)) {
         return respond::problem(&Problem::not_found("Nothing is here.").request(&identity.rid));

@@ -4,6 +4,8 @@ mod account;
 mod boot_page;
 mod gateway;
 mod internal;
+mod progress;
+mod restart;
 mod sandbox;
 mod sandbox_do;
 

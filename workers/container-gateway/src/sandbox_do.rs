@@ -1,6 +1,6 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
-use crate::sandbox::{alarm::Alarm, calls, drive, store::Store, traffic};
+use crate::sandbox::{calls, drive, store::Store, traffic, waits::Waits};
 use molt_common::control::header::REQUEST_ID;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
@@ -13,6 +13,8 @@ use molt_platform::{log, respond};
 use serde_json::json;
 use std::cell::{Cell, RefCell};
 use std::panic::RefUnwindSafe;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::DurableObjectState;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State};
 use worker_macros::durable_object;
 
@@ -29,12 +31,8 @@ pub struct Sandbox {
     pub(crate) stands_alone: Cell<bool>,
     /// Requests that the sandbox has and has not answered.
     pub(crate) in_flight: Cell<u32>,
-    /// When a request or job needed it last.
-    pub(crate) used_at: Cell<Option<Millis>>,
-    /// When somebody followed work in it last.
-    pub(crate) followed_at: Cell<Option<Millis>>,
-    /// What this memory knows of the alarm.
-    pub(crate) alarm: Alarm,
+    /// Requests and streams that wait here for what another event does.
+    pub(crate) waits: Waits,
     tables_exist: Cell<bool>,
 }
 
@@ -59,6 +57,18 @@ impl Sandbox {
         }
         Ok(Store::of(&self.state))
     }
+
+    /// The same object for a stream, which outlives the event that made it: it reads what is stored and sees who waits, and settles nothing.
+    pub(crate) fn reader(&self) -> Self {
+        let state: &JsValue = self.state.as_raw().as_ref();
+        let state: DurableObjectState = state.clone().unchecked_into();
+        Self {
+            waits: self.waits.clone(),
+            stands_alone: Cell::new(true),
+            tables_exist: Cell::new(self.tables_exist.get()),
+            ..<Self as DurableObject>::new(State::from(state), self.env.clone())
+        }
+    }
 }
 
 impl DurableObject for Sandbox {
@@ -70,9 +80,7 @@ impl DurableObject for Sandbox {
             ended: RefCell::default(),
             stands_alone: Cell::new(false),
             in_flight: Cell::new(0),
-            used_at: Cell::new(None),
-            followed_at: Cell::new(None),
-            alarm: Alarm::default(),
+            waits: Waits::default(),
             tables_exist: Cell::new(false),
         }
     }

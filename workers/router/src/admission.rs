@@ -9,7 +9,7 @@ use molt_common::flag::Subject;
 use molt_common::identity::{Identity, Kind, LIFETIME_MS};
 use molt_common::limit;
 use molt_common::problem::Problem;
-use molt_common::route::Auth;
+use molt_common::route::{self, Auth};
 use molt_common::time::Millis;
 use molt_common::trust::SessionRef;
 use molt_common::user_token::{Source, TokenError, User};
@@ -194,6 +194,9 @@ pub fn cookie_may_be_used(call: &Call<'_>) -> Result<(), Problem> {
     }
     if matches!(call.method.as_str(), "GET" | "HEAD") {
         return Ok(());
+    }
+    if route::find(&call.method, call.url.path()).is_ok_and(|route| route.own_pages) {
+        return same_origin(call);
     }
     let mut listed = settings::list(call.env, "PUBLIC_ORIGINS");
     listed.extend(settings::list(call.env, "CORS_ORIGINS"));

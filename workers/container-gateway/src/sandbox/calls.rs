@@ -1,13 +1,12 @@
 //! Typed calls of other workers (see `molt_common::sandbox_call`).
 
-use super::alarm;
-use super::drive;
-use super::observe;
 use super::ownership;
 use super::supervisor::{ExecReply, Supervisor};
 use super::trail;
+use super::{boot, drive};
 use crate::sandbox_do::Sandbox;
 use molt_common::audit_call::{NoteEnrolment, VerifyChain};
+use molt_common::boot::{GetBoot, WatchBoot};
 use molt_common::control;
 use molt_common::object_call::Call;
 use molt_common::sandbox_call::{
@@ -26,7 +25,8 @@ const LONGEST_WAIT_MS: u64 = 8_000;
 pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> {
     match request.path().as_str() {
         GetState::PATH => call::answer::<GetState>(&ownership::view(object)?),
-        ProbeSandbox::PATH => call::answer::<ProbeSandbox>(&observe::ask(object).await?),
+        GetBoot::PATH => call::answer::<GetBoot>(&boot::progress(object)?),
+        WatchBoot::PATH => boot::watch(object, call::read(&mut request).await?),
         GetPlacement::PATH => call::answer::<GetPlacement>(&ownership::placement(object)?),
         ReleaseUser::PATH => {
             let wanted: ReleaseUser = call::read(&mut request).await?;
@@ -90,6 +90,7 @@ async fn end_sessions(object: &Sandbox, wanted: &EndSessions) -> Result<Sessions
         .ended
         .borrow_mut()
         .end(wanted.session.as_ref(), wanted.reason, entropy::now());
+    object.waits.changed();
     let store = object.store()?;
     let container = object.container()?;
     // While it starts it has admitted nothing yet; what waits for it is refused here.

@@ -1,6 +1,8 @@
 //! The alarm: performs what the state machine decides. It alone starts, asks, stops and removes the container, one step after another.
 
-use super::{alarm, launch, observe, ownership, trail};
+use super::supervisor::Supervisor;
+use super::trail;
+use super::{boot, ownership};
 use crate::sandbox_do::Sandbox;
 use molt_common::id::SandboxId;
 use molt_common::time::Millis;
@@ -68,6 +70,7 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     if announce || machine != before {
         transaction::atomically(&object.state, || {
             store.save(&machine)?;
+            boot::note(object, &before.view(), &machine.view(), now)?;
             if machine.stage == Stage::Running && before.stage != Stage::Running {
                 ownership::note_running(object)?;
             }
@@ -79,6 +82,14 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
                 _ => Ok(()),
             }
         })?;
+    }
+    // A look that found what was known is no news.
+    let seen = Machine {
+        observed_at: machine.observed_at,
+        ..before.clone()
+    };
+    if machine != seen {
+        object.waits.changed();
     }
     if machine.stage != before.stage {
         log::info(

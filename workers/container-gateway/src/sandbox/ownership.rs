@@ -158,6 +158,7 @@ fn advance(
         }
         Ok(())
     })?;
+    object.waits.changed();
     if after.stage != before.stage || after.trouble != before.trouble || after.refused != before.refused {
         log::info(
             "sandbox_ownership",

@@ -1,5 +1,6 @@
 //! What a sandbox's object keeps in SQLite: the state machines' states, the token of the current start, and the outbox.
 
+use molt_common::boot::StartTimes;
 use molt_common::id::UserId;
 use molt_common::sandbox_call::SandboxView;
 use molt_lifecycle::ownership::Ownership;
@@ -12,6 +13,7 @@ const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS sandbox (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL, control_token TEXT NOT NULL DEFAULT '');
 CREATE TABLE IF NOT EXISTS audited (id INTEGER PRIMARY KEY CHECK (id = 1), user TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS ownership (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS start_times (id INTEGER PRIMARY KEY CHECK (id = 1), state TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS outbox (sequence INTEGER PRIMARY KEY AUTOINCREMENT, view TEXT NOT NULL);
 ";
 
@@ -36,6 +38,11 @@ struct StateRow {
 
 #[derive(Deserialize)]
 struct OwnershipRow {
+    state: String,
+}
+
+#[derive(Deserialize)]
+struct StartTimesRow {
     state: String,
 }
 
@@ -132,6 +139,28 @@ impl Store {
         self.sql.exec(
             "INSERT INTO ownership (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
             vec![state.into()],
+        )?;
+        Ok(())
+    }
+
+    /// How long the last starts took.
+    pub fn start_times(&self) -> Result<StartTimes> {
+        let rows: Vec<StartTimesRow> = self
+            .sql
+            .exec("SELECT state FROM start_times WHERE id = 1", None)?
+            .to_array()?;
+        // Nothing but what a page says is usual depends on it.
+        let stored = rows
+            .first()
+            .map(|row| serde_json::from_str(&row.state).unwrap_or_default());
+        Ok(stored.unwrap_or_default())
+    }
+
+    /// Stores it.
+    pub fn save_start_times(&self, times: &StartTimes) -> Result<()> {
+        self.sql.exec(
+            "INSERT INTO start_times (id, state) VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state",
+            vec![serde_json::to_string(times)?.into()],
         )?;
         Ok(())
     }

@@ -1,34 +1,38 @@
 //! The user's HTTP and WebSocket traffic: waits, bounded, until the agent is there, and passes it through untouched.
 
-use super::alarm;
+use super::boot;
 use super::calls;
 use super::ownership::{self, Sent};
+use super::refusal::{self, Asker};
+use super::waits::{Kind, Waiting};
 use crate::boot_page;
 use crate::gateway::TIER_HEADER;
 use crate::sandbox_do::Sandbox;
-use molt_common::access;
-use molt_common::control::{PROXY_PORT, SessionEnd, header as control_header};
+use molt_common::control::{PROXY_PORT, header as control_header};
 use molt_common::flag::Rank;
 use molt_common::id::UserId;
 use molt_common::ownership::{MISDIRECTED, OWNER, RANK};
 use molt_common::problem::Problem;
-use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
+use molt_common::sandbox_call::Lifecycle;
+use molt_common::time::Millis;
 use molt_common::trust::SessionRef;
 use molt_lifecycle::ownership::Gate;
 use molt_platform::forward::{Outgoing, header};
-use molt_platform::{entropy, log, page, respond};
+use molt_platform::{entropy, log, respond};
 use serde_json::json;
 use std::cell::Cell;
-use std::time::Duration;
 use url::Url;
 use web_sys::{Request, Response};
-use worker::{Delay, Error, Result};
+use worker::{Error, Result};
 
 /// Requests that are not a page, and sockets, wait this long for the agent.
 const HOLD_MS: u64 = 30_000;
 /// A request at which the agent breaks off is repeated this often: longer than sandboxd takes to see that the agent has ended.
 const MOST_BROKEN_OFF: u32 = 5;
-const POLL: Duration = Duration::from_millis(100);
+/// An agent that did not admit a request is asked again after this long: nothing in this object tells when it would.
+const ASK_AGAIN_MS: u64 = 100;
+/// Who waits for a start looks this often though nothing was changed.
+const LOOK_AGAIN_MS: u64 = 1_000;
 
 /// Answers one request of the owner.
 pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
@@ -57,46 +61,102 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
             .unwrap_or_default(),
         request_id: &rid,
     };
-    let upgrade = header(request, "upgrade").is_some();
-    let wants_page = access::wants_page(&request.method(), header(request, "accept").as_deref(), upgrade);
+    let asker = Asker::of(request, &rid);
     // What has no body can be asked again; the rest may have been read already.
     let repeatable = matches!(request.method().as_str(), "GET" | "HEAD");
     let session = header(request, control_header::SESSION).and_then(|text| SessionRef::parse(&text));
-    let arrived = entropy::now();
-    let until = arrived.plus(HOLD_MS);
+    let mut hold = Hold::from_now();
     let mut broken_off = 0;
     loop {
         // Before anything is started for somebody who has just been shut out.
-        if let Some(reason) = object.ended.borrow().refuses(session.as_ref(), arrived) {
-            return refused(reason, wants_page, &rid);
+        if let Some(reason) = object.ended.borrow().refuses(session.as_ref(), hold.arrived) {
+            return asker.shut_out(reason);
         }
-        let mut view = match ownership::admit(object, &sent).await? {
+        let view = match ownership::admit(object, &sent).await? {
             Gate::Elsewhere => return elsewhere(),
             Gate::Wait => ownership::view(object)?,
             Gate::Open => calls::need(object, owner, tier).await?,
         };
-        if view.lifecycle == Lifecycle::Running {
+        // Right after what it is about.
+        let seen = object.waits.version();
+        let runs = view.lifecycle == Lifecycle::Running;
+        if runs {
             match attempt(object, request, &rid).await? {
                 Attempt::Answered(response) => return Ok(response),
-                Attempt::Broken if !repeatable || entropy::now() >= until => {
-                    return respond::problem(&unreachable().request(&rid));
+                // The agent's last word is sandboxd's: for a person it is said in a page.
+                Attempt::BrokenOff(response) if !repeatable || broken_off >= MOST_BROKEN_OFF => {
+                    return if asker.reads_pages {
+                        asker.refuse(refusal::unreachable())
+                    } else {
+                        Ok(response)
+                    };
                 }
-                Attempt::NotReady(response) if !repeatable || entropy::now() >= until => return Ok(response),
-                Attempt::BrokenOff(response) if !repeatable || broken_off >= MOST_BROKEN_OFF => return Ok(response),
                 Attempt::BrokenOff(_) => broken_off += 1,
-                Attempt::Broken => {}
-                // What is stored is older than this answer.
-                Attempt::NotReady(_) => (view.lifecycle, view.phase) = (Lifecycle::Starting, Some(Phase::Agent)),
+                Attempt::Broken | Attempt::NotReady(_) if asker.wants_page => {}
+                Attempt::Broken if !repeatable || hold.is_over() => return asker.refuse(refusal::unreachable()),
+                Attempt::NotReady(response) if !repeatable || hold.is_over() => {
+                    return if asker.reads_pages {
+                        asker.refuse(refusal::unreachable())
+                    } else {
+                        Ok(response)
+                    };
+                }
+                Attempt::Broken | Attempt::NotReady(_) => {}
             }
         }
-        if wants_page && view.lifecycle != Lifecycle::Running {
-            // 503 and not 200: what was asked for is not there yet, and nothing may cache or index this.
-            return page::answer(503, &boot_page::boot(view), &[("retry-after", "1")]);
+        if asker.wants_page && (!runs || broken_off == 0) {
+            return boot_page::boot(&boot::shown(object, &boot::doubted(object, view))?);
         }
-        if view.lifecycle == Lifecycle::Failed || entropy::now() >= until {
-            return respond::problem(&not_ready(&view).request(&rid));
+        // A start that failed is the end of it, unless it waits for room.
+        let failed = view.lifecycle == Lifecycle::Failed && !view.waits_for_capacity;
+        if failed || hold.is_over() {
+            return asker.refuse(refusal::not_ready(&view, entropy::now()));
         }
-        Delay::from(POLL).await;
+        if !hold.begin(object) {
+            return asker.refuse(refusal::too_many());
+        }
+        hold.wait(object, seen, if runs { ASK_AGAIN_MS } else { LOOK_AGAIN_MS })
+            .await;
+        if request.signal().aborted() {
+            // Nobody reads it; what waits makes room.
+            return respond::problem(&refusal::not_ready(&view, entropy::now()).request(&rid));
+        }
+    }
+}
+
+/// The time for which a request waits here.
+struct Hold {
+    arrived: Millis,
+    until: Millis,
+    place: Option<Waiting>,
+}
+
+impl Hold {
+    fn from_now() -> Self {
+        let arrived = entropy::now();
+        Self {
+            arrived,
+            until: arrived.plus(HOLD_MS),
+            place: None,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        entropy::now() >= self.until
+    }
+
+    /// Takes a place among those who wait; false when there is none.
+    fn begin(&mut self, object: &Sandbox) -> bool {
+        if self.place.is_none() {
+            self.place = object.waits.take(Kind::Held, entropy::now(), self.until).ok();
+        }
+        self.place.is_some()
+    }
+
+    /// Waits for a change after the one that was seen, at most so long.
+    async fn wait(&self, object: &Sandbox, seen: u64, most_ms: u64) {
+        let next = entropy::now().plus(most_ms);
+        object.waits.change(seen, next.min(self.until)).await;
     }
 }
 
@@ -131,42 +191,12 @@ async fn attempt(object: &Sandbox, request: &Request, rid: &str) -> Result<Attem
             Attempt::Broken
         }
     };
+    if !matches!(attempt, Attempt::BrokenOff(_)) {
+        object.waits.note_not_ready(entropy::now());
+    }
     // Have the container looked at now instead of with the next heartbeat.
     alarm::now(object).await?;
     Ok(attempt)
-}
-
-/// Answers a request whose session has ended since the router admitted it.
-fn refused(reason: SessionEnd, wants_page: bool, rid: &str) -> Result<Response> {
-    let problem = Problem::from(reason);
-    match reason {
-        _ if !wants_page => respond::problem(&problem.request(rid)),
-        SessionEnd::Suspended => page::answer(problem.status, &boot_page::no_access(&problem.detail, None, rid), &[]),
-        SessionEnd::Expired | SessionEnd::SignedOut => {
-            respond::with(302, &[("location", "/login"), ("cache-control", "no-store")], None)
-        }
-    }
-}
-
-fn not_ready(view: &SandboxView) -> Problem {
-    match (view.lifecycle, view.phase) {
-        (Lifecycle::Failed, _) => {
-            let cause = view.cause.as_deref().unwrap_or("The cause is not known.");
-            Problem::new(
-                503,
-                "sandbox_failed",
-                format!("Your sandbox could not be started. {cause}"),
-            )
-            .retry_after(5)
-        }
-        (_, phase) => {
-            let problem = Problem::new(503, "sandbox_not_ready", "Your sandbox is still starting.").retry_after(3);
-            match phase {
-                Some(phase) => problem.phase(phase.word()),
-                None => problem,
-            }
-        }
-    }
 }
 
 async fn pass(object: &Sandbox, request: &Request) -> Result<Response> {
@@ -193,13 +223,4 @@ impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get().saturating_sub(1));
     }
-}
-
-fn unreachable() -> Problem {
-    Problem::new(
-        503,
-        "sandbox_unreachable",
-        "Your sandbox did not answer. Try again in a moment.",
-    )
-    .retry_after(2)
 }
