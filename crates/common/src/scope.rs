@@ -89,7 +89,8 @@ pub fn permits(held: &[Scope], wanted: Scope) -> bool {
             || *held == Scope::Everything
             || matches!(
                 (held, wanted),
-                (Scope::ExecWrite, Scope::ExecRead)
+                (Scope::FleetWrite, Scope::FleetRead)
+                    | (Scope::ExecWrite, Scope::ExecRead)
                     | (Scope::ConfigWrite, Scope::ConfigRead)
                     | (Scope::BackupWrite, Scope::BackupRead)
             )
@@ -116,6 +117,8 @@ mod tests {
     #[test]
     fn a_scope_permits_itself_its_reading_and_no_more() {
         assert!(permits(&[Scope::ExecWrite], Scope::ExecRead));
+        assert!(permits(&[Scope::FleetWrite], Scope::FleetRead));
+        assert!(!permits(&[Scope::FleetRead], Scope::FleetWrite));
         assert!(!permits(&[Scope::ExecRead], Scope::ExecWrite));
         assert!(!permits(&[Scope::FleetRead, Scope::ExecWrite], Scope::KeysWrite));
         assert!(!permits(&[], Scope::FleetRead));

@@ -1,4 +1,4 @@
-//! One command in the sandboxes of many users: a parent whose children are jobs of their own (`crate::exec`), driven elsewhere.
+//! One command or change in the sandboxes of many users: a parent whose children are jobs of their own (`crate::exec`, `crate::change`), driven elsewhere.
 //!
 //! The parent submits a child, reads it until it has ended, and cancels it. Each of these calls may be repeated: a submission carries a key that is the
 //! child's alone. [`BulkJob::next`] says what to call, and takes leases on it; **the job is stored before the calls are made**, so that a parent which
@@ -49,6 +49,9 @@ pub struct BulkLimits {
     pub concurrency: u32,
     /// After so many children that did not end well, no more are begun.
     pub stop_after_failures: Option<u32>,
+    /// Milliseconds between the beginning of one child and of the next.
+    #[serde(default)]
+    pub pause_ms: u64,
 }
 
 /// What the parent's object stores.
@@ -69,6 +72,9 @@ pub struct BulkJob {
     limits: BulkLimits,
     /// Too many children failed.
     halted: bool,
+    /// When a child was begun last.
+    #[serde(default)]
+    begun_at: Option<Millis>,
     children: Vec<Child>,
 }
 
@@ -136,6 +142,7 @@ impl BulkJob {
             cancel_wanted: false,
             limits,
             halted: false,
+            begun_at: None,
             children: users.iter().copied().map(Child::new).collect(),
         })
     }
@@ -183,6 +190,9 @@ impl BulkJob {
             return vec![];
         }
         let mut free = self.limits.concurrency.saturating_sub(self.progress().under_way);
+        let pause_ms = self.limits.pause_ms;
+        let mut next_at = self.begun_at.map(|at| at.plus(pause_ms));
+        let mut paused = false;
         let mut steps = vec![];
         for (index, child) in self.children.iter_mut().enumerate() {
             if child.state.is_terminal() || !child.is_due(now) {
@@ -192,13 +202,24 @@ impl BulkJob {
                 if free == 0 {
                     continue;
                 }
+                if next_at.is_some_and(|at| now < at) {
+                    paused = true;
+                    continue;
+                }
                 free -= 1;
+                self.begun_at = Some(now);
+                next_at = Some(now.plus(pause_ms));
             }
             steps.push(child.step(index, self.cancel_wanted, now));
         }
         let due = |child: &Child| child.due_at().filter(|due| !child.state.is_terminal() && *due > now);
         // Nothing is due while every child that has not ended waits for the place of one that has: that one's answer comes first.
-        let until = self.children.iter().filter_map(due).min();
+        let until = self
+            .children
+            .iter()
+            .filter_map(due)
+            .chain(next_at.filter(|_| paused))
+            .min();
         steps.push(Step::Wait {
             until: until.unwrap_or_else(|| now.plus(READ_EVERY_MS)),
         });

@@ -16,6 +16,7 @@ fn bulk(children: usize, concurrency: u32, stop_after_failures: Option<u32>) -> 
     let limits = BulkLimits {
         concurrency,
         stop_after_failures,
+        pause_ms: 0,
     };
     BulkJob::new(&users, limits, T0).unwrap()
 }
@@ -63,6 +64,7 @@ fn what_cannot_be_run_is_refused_by_field() {
         let limits = BulkLimits {
             concurrency,
             stop_after_failures,
+            pause_ms: 0,
         };
         BulkJob::new(users, limits, T0).unwrap_err()
     };
@@ -73,6 +75,40 @@ fn what_cannot_be_run_is_refused_by_field() {
     assert_eq!(refused(&[user(1)], 0, None), BulkRefusal::Concurrency);
     assert_eq!(refused(&[user(1)], 51, None), BulkRefusal::Concurrency);
     assert_eq!(refused(&[user(1)], 1, Some(0)), BulkRefusal::StopAfterFailures);
+}
+
+#[test]
+fn a_pause_lies_between_the_beginning_of_one_and_of_the_next() {
+    let users: Vec<UserId> = (0..3).map(user).collect();
+    let limits = BulkLimits {
+        concurrency: 3,
+        stop_after_failures: None,
+        pause_ms: 5_000,
+    };
+    let mut job = BulkJob::new(&users, limits, T0).unwrap();
+    let first = job.next(T0);
+    assert!(
+        matches!(first[..], [Step::Submit { child: 0, .. }, Step::Wait { until }] if until == T0.plus(5_000)),
+        "{first:?}"
+    );
+    // Ended at once: the pause counts from the beginning all the same, also for whoever reads the job again.
+    job.answered(&first[0], stands(0, JobState::Succeeded), 0, T0.plus(10));
+    let mut job: BulkJob = serde_json::from_value(serde_json::to_value(&job).unwrap()).unwrap();
+    job.resumed();
+    assert!(matches!(job.next(T0.plus(4_999))[..], [Step::Wait { until }] if until == T0.plus(5_000)));
+    let second = calls(&mut job, T0.plus(5_000));
+    assert_eq!(second.iter().map(child_of).collect::<Vec<_>>(), [1]);
+    let third = calls(&mut job, T0.plus(10_000));
+    assert!(matches!(third[..], [Step::Submit { child: 2, .. }]), "{third:?}");
+}
+
+#[test]
+fn what_an_older_release_stored_is_read() {
+    let mut stored = serde_json::to_value(bulk(1, 1, None)).unwrap();
+    let fields = stored.as_object_mut().unwrap();
+    fields.remove("begun_at");
+    fields["limits"].as_object_mut().unwrap().remove("pause_ms");
+    assert_eq!(serde_json::from_value::<BulkJob>(stored).unwrap(), bulk(1, 1, None));
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! Jobs about many users: one SQLite Durable Object per job, driven by its alarm. Its parts are ordinary commands in the users' stores of results.
+//! Jobs about many users: one SQLite Durable Object per job, driven by its alarm. Its parts are ordinary jobs: commands in
+//! the users' stores of results, or changes that the users' sandboxes drive.
 
 pub mod calls;
 pub mod child;
 pub mod drive;
 pub mod notes;
 pub mod store;
+mod work;
 
 use molt_common::job_id::JobId;
 use worker::{Env, Result, Stub};

@@ -1,4 +1,4 @@
-//! The `BulkJob` Durable Object: one command in the sandboxes of many users.
+//! The `BulkJob` Durable Object: one command or change in the sandboxes of many users.
 
 use crate::bulk_job::calls::{Cancel, Children, Read, Submit, Submitted};
 use crate::bulk_job::store::{Asked, Store};
@@ -95,6 +95,17 @@ impl BulkJob {
             }
         };
         let asked = Asked::from(submit);
+        let mut detail = submit.work.detail();
+        for (name, value) in [
+            ("users", json!(users.len())),
+            ("concurrency", json!(submit.limits.concurrency)),
+            ("delayMs", json!(submit.limits.pause_ms)),
+            ("stopAfterFailures", json!(submit.limits.stop_after_failures)),
+        ] {
+            if let Some(fields) = detail.as_object_mut() {
+                fields.insert(name.into(), value);
+            }
+        }
         transaction::atomically(&self.state, || {
             let store = Store::create(&self.state)?;
             store.insert(&asked, &job)?;
@@ -104,15 +115,7 @@ impl BulkJob {
                     job_id: submit.job_id.clone(),
                     action: "bulk.submitted".into(),
                     author: submit.author.clone(),
-                    // Of what may hold secrets, only how much there was.
-                    detail: json!({
-                        "command": submit.request.shown(),
-                        "variables": submit.request.env.keys().collect::<Vec<_>>(),
-                        "stdinBytes": submit.request.stdin.as_ref().map_or(0, String::len),
-                        "users": users.len(),
-                        "concurrency": submit.limits.concurrency,
-                        "stopAfterFailures": submit.limits.stop_after_failures,
-                    }),
+                    detail,
                 },
             )
         })?;

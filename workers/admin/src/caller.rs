@@ -105,11 +105,15 @@ pub fn scopes(identity: &Identity) -> Vec<Scope> {
 }
 
 /// 403 that names what is missing.
-pub fn missing(scope: Scope) -> Problem {
+pub fn missing(wanted: &[Scope]) -> Problem {
+    let words: Vec<&str> = wanted.iter().map(|scope| scope.word()).collect();
     Problem::new(
         403,
         "scope_missing",
-        format!("This needs the scope {scope}, which the credential does not have."),
+        format!(
+            "This needs the scope {}, which the credential does not have.",
+            words.join(" or ")
+        ),
     )
 }
 
@@ -122,6 +126,11 @@ impl Caller {
         }
     }
 
+    /// Whether he may do this.
+    pub fn has(&self, wanted: Scope) -> bool {
+        scope::permits(&scopes(&self.0), wanted)
+    }
+
     /// Refuses what exceeds the caller's own scopes.
     ///
     /// # Errors
@@ -129,7 +138,7 @@ impl Caller {
     pub fn must_have(&self, wanted: &[Scope]) -> std::result::Result<(), Problem> {
         let held = scopes(&self.0);
         match wanted.iter().find(|scope| !scope::permits(&held, **scope)) {
-            Some(scope) => Err(missing(*scope)),
+            Some(scope) => Err(missing(&[*scope])),
             None => Ok(()),
         }
     }

@@ -136,6 +136,15 @@ impl Asked {
         self.0.get(name).map(String::as_str)
     }
 
+    /// One that is `1` or `true`, `0` or `false`; false when absent.
+    pub fn flag(&self, name: &str) -> Result<bool, Failure> {
+        match self.text(name) {
+            None | Some("0" | "false") => Ok(false),
+            Some("1" | "true") => Ok(true),
+            Some(_) => Err(Problem::invalid(name, "must be 1 or 0").into()),
+        }
+    }
+
     /// One that is `true` or `false`; false when absent.
     pub fn switch(&self, name: &str) -> Result<bool, Failure> {
         match self.text(name) {

@@ -3,11 +3,13 @@
 mod bulk_job;
 mod bulk_job_do;
 mod caller;
+mod changes;
 mod control_plane;
 mod control_plane_do;
 mod exec_result_store_do;
 mod exec_store;
 mod extract;
+mod idempotency;
 mod internal;
 mod job_index;
 mod permission;

@@ -8,59 +8,98 @@ use axum::response::{IntoResponse, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method};
 use molt_common::identity::Identity;
+use molt_common::job_id::JobKind;
 use molt_common::problem::Problem;
 use molt_common::scope::{Scope, permits};
 use utoipa::openapi::{OpenApi, security::SecurityRequirement};
 
-/// Method, route and scope.
-pub const TABLE: &[(&str, &str, Scope)] = &[
-    ("GET", "/api/super/openapi.json", Scope::FleetRead),
-    ("GET", "/api/super/users", Scope::FleetRead),
-    ("GET", "/api/super/users/lookup/{name}", Scope::FleetRead),
-    ("GET", "/api/super/users/{id}/state", Scope::FleetRead),
-    ("GET", "/api/super/state/dashboard", Scope::FleetRead),
-    ("GET", "/api/super/migration", Scope::FleetRead),
-    ("POST", "/api/super/users/{id}/suspend", Scope::UsersWrite),
-    ("POST", "/api/super/users/{id}/reinstate", Scope::UsersWrite),
-    ("GET", "/api/super/invitations", Scope::FleetRead),
-    ("POST", "/api/super/invitations", Scope::UsersWrite),
-    ("DELETE", "/api/super/invitations/{email}", Scope::UsersWrite),
-    ("GET", "/api/super/users/{id}/exec", Scope::ExecRead),
-    ("POST", "/api/super/users/{id}/exec", Scope::ExecWrite),
-    ("POST", "/api/super/users/{id}/exec-sync", Scope::ExecWrite),
-    ("GET", "/api/super/users/{id}/exec/{execId}", Scope::ExecRead),
-    ("DELETE", "/api/super/users/{id}/exec/{execId}", Scope::ExecWrite),
-    ("POST", "/api/super/users/{id}/exec/{execId}/cancel", Scope::ExecWrite),
-    ("GET", "/api/super/users/{id}/exec/{execId}/output", Scope::ExecRead),
-    ("GET", "/api/super/users/{id}/exec/{execId}/status", Scope::ExecRead),
-    // Every kind of job so far is about commands.
-    ("GET", "/api/super/jobs", Scope::ExecRead),
-    ("GET", "/api/super/jobs/{id}", Scope::ExecRead),
-    ("DELETE", "/api/super/jobs/{id}", Scope::ExecWrite),
-    ("GET", "/api/super/jobs/{id}/children", Scope::ExecRead),
-    ("POST", "/api/super/bulk/exec", Scope::ExecWrite),
-    ("GET", "/api/super/keys", Scope::KeysWrite),
-    ("POST", "/api/super/keys", Scope::KeysWrite),
-    ("GET", "/api/super/keys/{id}", Scope::KeysWrite),
-    ("POST", "/api/super/keys/bootstrap", Scope::KeysWrite),
-    ("DELETE", "/api/super/keys/{id}", Scope::KeysWrite),
-    ("DELETE", "/api/super/keys/bootstrap", Scope::KeysWrite),
-    ("GET", "/api/super/audit/verify", Scope::AuditRead),
-    ("GET", "/api/super/flags", Scope::FleetRead),
-    ("GET", "/api/super/flags/{name}", Scope::FleetRead),
-    ("PUT", "/api/super/flags/{name}", Scope::FlagsWrite),
-    ("DELETE", "/api/super/flags/{name}", Scope::FlagsWrite),
-    ("GET", "/api/super/flags/{name}/history", Scope::FleetRead),
-    ("POST", "/api/super/flags/{name}/undo", Scope::FlagsWrite),
-    ("GET", "/api/super/flags/{name}/evaluate", Scope::FleetRead),
+/// Jobs are about commands or about sandboxes: either scope opens the route, and the handler asks for that of the job's kind ([`of_kind`]).
+const SOME_JOBS_READ: &[Scope] = &[Scope::ExecRead, Scope::FleetRead];
+const SOME_JOBS_WRITE: &[Scope] = &[Scope::ExecWrite, Scope::FleetWrite];
+
+/// What is asked of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asks {
+    /// How it stands.
+    Read,
+    /// That it ends.
+    Write,
+}
+
+/// The scope that a job of this kind asks for.
+pub const fn of_kind(kind: JobKind, asks: Asks) -> Scope {
+    match (kind, asks) {
+        (JobKind::Exec | JobKind::BulkExec, Asks::Read) => Scope::ExecRead,
+        (JobKind::Exec | JobKind::BulkExec, Asks::Write) => Scope::ExecWrite,
+        (JobKind::Lifecycle | JobKind::BulkRestart, Asks::Read) => Scope::FleetRead,
+        (JobKind::Lifecycle | JobKind::BulkRestart, Asks::Write) => Scope::FleetWrite,
+    }
+}
+
+/// Method, route and scopes, one of which a caller must have.
+pub const TABLE: &[(&str, &str, &[Scope])] = &[
+    ("GET", "/api/super/openapi.json", &[Scope::FleetRead]),
+    ("GET", "/api/super/users", &[Scope::FleetRead]),
+    ("GET", "/api/super/users/lookup/{name}", &[Scope::FleetRead]),
+    ("GET", "/api/super/users/{id}/state", &[Scope::FleetRead]),
+    ("GET", "/api/super/users/{id}/state/v2", &[Scope::FleetRead]),
+    ("GET", "/api/super/state/dashboard", &[Scope::FleetRead]),
+    ("GET", "/api/super/migration", &[Scope::FleetRead]),
+    ("POST", "/api/super/users/{id}/suspend", &[Scope::UsersWrite]),
+    ("POST", "/api/super/users/{id}/reinstate", &[Scope::UsersWrite]),
+    ("GET", "/api/super/invitations", &[Scope::FleetRead]),
+    ("POST", "/api/super/invitations", &[Scope::UsersWrite]),
+    ("DELETE", "/api/super/invitations/{email}", &[Scope::UsersWrite]),
+    ("GET", "/api/super/users/{id}/exec", &[Scope::ExecRead]),
+    ("POST", "/api/super/users/{id}/exec", &[Scope::ExecWrite]),
+    ("POST", "/api/super/users/{id}/exec-sync", &[Scope::ExecWrite]),
+    ("GET", "/api/super/users/{id}/exec/{execId}", &[Scope::ExecRead]),
+    ("DELETE", "/api/super/users/{id}/exec/{execId}", &[Scope::ExecWrite]),
+    (
+        "POST",
+        "/api/super/users/{id}/exec/{execId}/cancel",
+        &[Scope::ExecWrite],
+    ),
+    ("GET", "/api/super/users/{id}/exec/{execId}/output", &[Scope::ExecRead]),
+    ("GET", "/api/super/users/{id}/exec/{execId}/status", &[Scope::ExecRead]),
+    ("GET", "/api/super/jobs", SOME_JOBS_READ),
+    ("GET", "/api/super/jobs/{id}", SOME_JOBS_READ),
+    ("DELETE", "/api/super/jobs/{id}", SOME_JOBS_WRITE),
+    ("GET", "/api/super/jobs/{id}/children", SOME_JOBS_READ),
+    ("POST", "/api/super/bulk/exec", &[Scope::ExecWrite]),
+    ("POST", "/api/super/bulk/restart", &[Scope::FleetWrite]),
+    ("POST", "/api/super/users/{id}/wake", &[Scope::FleetWrite]),
+    ("POST", "/api/super/users/{id}/restart", &[Scope::FleetWrite]),
+    ("POST", "/api/super/users/{id}/restart-async", &[Scope::FleetWrite]),
+    ("POST", "/api/super/users/{id}/emergency-reset", &[Scope::FleetWrite]),
+    ("POST", "/api/super/users/{id}/destroy", &[Scope::FleetWrite]),
+    ("PUT", "/api/super/users/{id}/tier", &[Scope::FleetWrite]),
+    ("GET", "/api/super/users/{id}/image", &[Scope::FleetRead]),
+    ("PUT", "/api/super/users/{id}/image", &[Scope::FleetWrite]),
+    ("GET", "/api/super/users/{id}/keep-alive", &[Scope::FleetRead]),
+    ("PUT", "/api/super/users/{id}/keep-alive", &[Scope::FleetWrite]),
+    ("GET", "/api/super/keys", &[Scope::KeysWrite]),
+    ("POST", "/api/super/keys", &[Scope::KeysWrite]),
+    ("GET", "/api/super/keys/{id}", &[Scope::KeysWrite]),
+    ("POST", "/api/super/keys/bootstrap", &[Scope::KeysWrite]),
+    ("DELETE", "/api/super/keys/{id}", &[Scope::KeysWrite]),
+    ("DELETE", "/api/super/keys/bootstrap", &[Scope::KeysWrite]),
+    ("GET", "/api/super/audit/verify", &[Scope::AuditRead]),
+    ("GET", "/api/super/flags", &[Scope::FleetRead]),
+    ("GET", "/api/super/flags/{name}", &[Scope::FleetRead]),
+    ("PUT", "/api/super/flags/{name}", &[Scope::FlagsWrite]),
+    ("DELETE", "/api/super/flags/{name}", &[Scope::FlagsWrite]),
+    ("GET", "/api/super/flags/{name}/history", &[Scope::FleetRead]),
+    ("POST", "/api/super/flags/{name}/undo", &[Scope::FlagsWrite]),
+    ("GET", "/api/super/flags/{name}/evaluate", &[Scope::FleetRead]),
 ];
 
-/// The scope of a route; `None` for one that the table does not have, which nobody may call.
-pub fn wanted(method: &str, route: &str) -> Option<Scope> {
+/// The scopes of a route, one of which a caller must have; `None` for one that the table does not have, which nobody may call.
+pub fn wanted(method: &str, route: &str) -> Option<&'static [Scope]> {
     // HEAD reads what GET reads.
     let method = if method == "HEAD" { "GET" } else { method };
     let row = TABLE.iter().find(|(verb, path, _)| *verb == method && *path == route);
-    row.map(|(_, _, scope)| *scope)
+    row.map(|(_, _, scopes)| *scopes)
 }
 
 /// Methods of a route that the table has.
@@ -81,13 +120,20 @@ pub fn describe(document: &mut OpenApi) {
         ];
         for (method, operation) in operations {
             let Some(operation) = operation else { continue };
-            let Some(scope) = wanted(method, route) else { continue };
+            let Some(scopes) = wanted(method, route) else { continue };
             let text = operation.description.take().unwrap_or_default();
-            operation.description = Some(format!("{text}\n\nScope: `{scope}`.").trim_start().to_owned());
-            operation.security = Some(vec![
-                SecurityRequirement::new("adminSecret", [scope.word()]),
-                SecurityRequirement::new("adminKey", [scope.word()]),
-            ]);
+            let words: Vec<String> = scopes.iter().map(|scope| format!("`{scope}`")).collect();
+            let kinds = if scopes.len() > 1 {
+                ", as the job's kind asks"
+            } else {
+                ""
+            };
+            let text = format!("{text}\n\nScope: {}{kinds}.", words.join(" or "));
+            operation.description = Some(text.trim_start().to_owned());
+            let either = scopes.iter().flat_map(|scope| {
+                ["adminSecret", "adminKey"].map(|name| SecurityRequirement::new(name, [scope.word()]))
+            });
+            operation.security = Some(either.collect());
         }
     }
 }
@@ -102,11 +148,15 @@ pub async fn check(request: Request, next: Next) -> Response {
     let identity = request.extensions().get::<Identity>();
     let refusal = match (wanted(request.method().as_str(), &route), identity) {
         (_, None) => Problem::internal(),
-        (Some(scope), Some(identity)) if permits(&scopes(identity), scope) => return next.run(request).await,
-        (Some(scope), Some(_)) => missing(scope),
+        (Some(wanted), Some(identity)) if is_permitted(&scopes(identity), wanted) => return next.run(request).await,
+        (Some(wanted), Some(_)) => missing(wanted),
         (None, Some(_)) => return unlisted(request.method(), &route),
     };
     Failure::from(refusal).into_response()
+}
+
+fn is_permitted(held: &[Scope], wanted: &[Scope]) -> bool {
+    wanted.iter().any(|scope| permits(held, *scope))
 }
 
 /// What the table does not have never reaches a handler, not even one that somebody forgot to list.
@@ -125,8 +175,9 @@ fn unlisted(method: &Method, route: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{TABLE, wanted};
+    use super::{Asks, TABLE, of_kind, wanted};
     use crate::routes::documented;
+    use molt_common::job_id::JobKind;
 
     #[test]
     fn every_documented_route_has_a_row_and_every_row_a_route() {
@@ -144,11 +195,14 @@ mod tests {
             ] {
                 let Some(operation) = operation else { continue };
                 count += 1;
-                let scope = wanted(method, route).map_or("", |scope| scope.word());
-                assert!(!scope.is_empty(), "{method} {route} has no row");
+                let scopes = wanted(method, route).unwrap_or_default();
+                assert!(!scopes.is_empty(), "{method} {route} has no row");
                 let text = operation.description.as_deref().unwrap_or_default();
-                assert!(text.contains(&format!("`{scope}`")), "{method} {route}: {text}");
-                assert_eq!(operation.security.as_ref().map(Vec::len), Some(2), "{method} {route}");
+                for scope in scopes {
+                    assert!(text.contains(&format!("`{scope}`")), "{method} {route}: {text}");
+                }
+                let ways = operation.security.as_ref().map(Vec::len);
+                assert_eq!(ways, Some(2 * scopes.len()), "{method} {route}");
             }
         }
         // The document itself is not in the document.
@@ -157,8 +211,24 @@ mod tests {
 
     #[test]
     fn what_changes_something_asks_for_a_scope_that_writes() {
-        for (method, route, scope) in TABLE.iter().filter(|(method, _, _)| *method != "GET") {
-            assert!(scope.word().ends_with(":write"), "{method} {route}");
+        for (method, route, scopes) in TABLE.iter().filter(|(method, _, _)| *method != "GET") {
+            for scope in *scopes {
+                assert!(scope.word().ends_with(":write"), "{method} {route}");
+            }
         }
+    }
+
+    #[test]
+    fn a_kind_of_job_asks_for_a_scope_that_opens_the_route() {
+        for kind in JobKind::ALL {
+            for (method, asks) in [("GET", Asks::Read), ("DELETE", Asks::Write)] {
+                let scopes = wanted(method, "/api/super/jobs/{id}").unwrap_or_default();
+                assert!(scopes.contains(&of_kind(kind, asks)), "{kind:?} {asks:?}");
+            }
+        }
+        assert_ne!(
+            of_kind(JobKind::Exec, Asks::Read),
+            of_kind(JobKind::Lifecycle, Asks::Read)
+        );
     }
 }

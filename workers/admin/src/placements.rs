@@ -1,8 +1,11 @@
 //! With whom users are while what ran before is still there, out of the copies in D1.
 
+use crate::respond::Failure;
+use molt_common::id::{SandboxId, UserId};
 use molt_common::ownership::{Owner, Placement};
-use molt_common::sandbox_call::SandboxView;
-use molt_platform::settings;
+use molt_common::problem::Problem;
+use molt_common::sandbox_call::{GetState, SandboxView};
+use molt_platform::{call, settings};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use worker::{Env, Result, d1::D1Type};
@@ -63,6 +66,26 @@ pub fn owner(env: &Env, view: &SandboxView) -> Owner {
         Some(placement) => placement.owner,
         None if view.generation > 0 => Owner::New,
         None => Owner::Legacy,
+    }
+}
+
+/// Refuses what would start the sandbox of a user who is with what ran before: nobody but his own requests moves him.
+///
+/// # Errors
+/// 409 `owned_by_legacy`.
+pub async fn with_platform(env: &Env, user: UserId) -> std::result::Result<(), Failure> {
+    if !legacy_is_bound(env) {
+        return Ok(());
+    }
+    let view = call::make(&call::sandbox(env, &SandboxId::personal(user))?, &GetState {}).await?;
+    match owner(env, &view) {
+        Owner::New => Ok(()),
+        Owner::Legacy => Err(Problem::new(
+            409,
+            "owned_by_legacy",
+            "This user is with what ran before, so he has no sandbox here. He moves with his first request once the flag covers him.",
+        )
+        .into()),
     }
 }
 

@@ -4,10 +4,10 @@ mod audit;
 mod bulk;
 mod exec;
 mod flags;
-mod idempotency;
 mod invitations;
 mod jobs;
 mod keys;
+mod lifecycle;
 mod migration;
 mod state;
 mod suspension;
@@ -74,6 +74,7 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
         .routes(routes!(users::list))
         .routes(routes!(users::lookup))
         .routes(routes!(state::of_user))
+        .routes(routes!(state::live))
         .routes(routes!(state::dashboard))
         .routes(routes!(suspension::suspend))
         .routes(routes!(suspension::reinstate))
@@ -92,7 +93,16 @@ pub fn documented() -> (Router<Env>, utoipa::openapi::OpenApi) {
         .routes(routes!(jobs::list))
         .routes(routes!(jobs::read, jobs::cancel))
         .routes(routes!(jobs::children))
-        .routes(routes!(bulk::submit))
+        .routes(routes!(bulk::exec::submit))
+        .routes(routes!(bulk::restart::submit))
+        .routes(routes!(lifecycle::wake::wake))
+        .routes(routes!(lifecycle::restart::restart))
+        .routes(routes!(lifecycle::restart::restart_async))
+        .routes(routes!(lifecycle::restart::emergency_reset))
+        .routes(routes!(lifecycle::destroy::destroy))
+        .routes(routes!(lifecycle::tier::set))
+        .routes(routes!(lifecycle::image::read, lifecycle::image::set))
+        .routes(routes!(lifecycle::keep_alive::read, lifecycle::keep_alive::set))
         .routes(routes!(exec::submit::submit, exec::list::list))
         .routes(routes!(exec::sync::run))
         .routes(routes!(exec::status::status, exec::cancel::cancel))

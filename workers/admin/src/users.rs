@@ -28,6 +28,13 @@ pub struct User {
     pub created_at: String,
 }
 
+impl User {
+    /// Whether he may not come in, so that nothing is started for him.
+    pub fn is_suspended(&self) -> bool {
+        self.status != "active"
+    }
+}
+
 /// How many there are.
 #[derive(Debug, Deserialize)]
 pub struct Counts {
@@ -129,6 +136,33 @@ pub async fn active(env: &Env, most: usize) -> Result<Vec<(UserId, u8)>> {
     rows.into_iter().map(TierRow::read).collect()
 }
 
+/// Users who are not suspended and whose sandboxes ran or were being started when they last announced themselves, by id, with their tiers.
+pub async fn up(env: &Env, most: usize) -> Result<Vec<(UserId, u8)>> {
+    let most = i32::try_from(most).unwrap_or(i32::MAX);
+    let rows = database(env)?
+        .prepare(
+            "SELECT u.id, u.tier FROM users u JOIN sandbox_states s ON s.user_id = u.id WHERE u.status = 'active' \
+             AND json_extract(s.view, '$.lifecycle') IN ('starting', 'running') ORDER BY u.id LIMIT ?1",
+        )
+        .bind_refs(&[D1Type::Integer(most)])?
+        .all()
+        .await?
+        .results::<TierRow>()?;
+    rows.into_iter().map(TierRow::read).collect()
+}
+
+/// Which of these users are suspended.
+pub async fn suspended(env: &Env, users: &[UserId]) -> Result<Vec<UserId>> {
+    let ids = serde_json::to_string(users)?;
+    let rows = database(env)?
+        .prepare("SELECT id, tier FROM users WHERE status <> 'active' AND id IN (SELECT value FROM json_each(?1))")
+        .bind_refs(&[D1Type::Text(&ids)])?
+        .all()
+        .await?
+        .results::<TierRow>()?;
+    rows.into_iter().map(|row| row.read().map(|(id, _)| id)).collect()
+}
+
 /// Those of these users whom there are, with their tiers.
 pub async fn tiers(env: &Env, users: &[UserId]) -> Result<Vec<(UserId, u8)>> {
     // One parameter: a statement may have a hundred.
@@ -154,15 +188,19 @@ pub async fn named(env: &Env, name: &str) -> Result<Vec<User>> {
         .results::<User>()
 }
 
-/// A page of users with the states that their sandboxes last announced.
-pub async fn states(env: &Env, after: &str, limit: u32) -> Result<Vec<UserState>> {
+/// A page of users with the states that their sandboxes last announced: of all, or of those that stand there.
+pub async fn states(env: &Env, lifecycle: Option<Lifecycle>, after: &str, limit: u32) -> Result<Vec<UserState>> {
     let limit = i32::try_from(limit).unwrap_or(i32::MAX);
     let rows = database(env)?
         .prepare(
             "SELECT u.id, u.name, u.tier, s.view FROM users u LEFT JOIN sandbox_states s ON s.user_id = u.id \
-             WHERE u.id > ?1 ORDER BY u.id LIMIT ?2",
+             WHERE u.id > ?1 AND (?3 IS NULL OR COALESCE(json_extract(s.view, '$.lifecycle'), 'stopped') = ?3) ORDER BY u.id LIMIT ?2",
         )
-        .bind_refs(&[D1Type::Text(after), D1Type::Integer(limit)])?
+        .bind_refs(&[
+            D1Type::Text(after),
+            D1Type::Integer(limit),
+            lifecycle.map_or(D1Type::Null, |lifecycle| D1Type::Text(lifecycle.word())),
+        ])?
         .all()
         .await?
         .results::<StateRow>()?;

@@ -81,9 +81,13 @@ pub struct JobChild {
     pub state: JobState,
     /// The old word for it.
     pub status: String,
-    /// Id of the command in his sandbox; null until one is known to have been accepted.
+    /// Id of the command in his sandbox; null until one is known to have been accepted, and for what is no command.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub exec_id: Option<ExecId>,
+    /// The job that does it; null until one is known to have been accepted.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub job_id: Option<JobId>,
     /// Null unless observed.
     pub exit_code: Option<i32>,
     /// Why it ended other than by itself.

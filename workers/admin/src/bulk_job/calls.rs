@@ -7,6 +7,7 @@ use molt_common::audit::Author;
 use molt_common::id::UserId;
 use molt_common::job_id::JobId;
 use molt_common::object_call::Call;
+use molt_common::sandbox_change::RestartScope;
 use molt_lifecycle::bulk::BulkLimits;
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +20,42 @@ pub struct Target {
     pub tier: u8,
 }
 
+/// What is done for each user. An older release reads the form of a command, which is as it was before there was anything else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Work {
+    /// A command is run.
+    Exec {
+        /// Which.
+        request: Box<ExecRequest>,
+    },
+    /// The sandbox is restarted.
+    Restart {
+        /// How.
+        restart: RestartWork,
+    },
+}
+
+/// How sandboxes are restarted.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RestartWork {
+    /// What is started again.
+    pub scope: RestartScope,
+    /// The caller knows that disks go.
+    pub discard_disk: bool,
+    /// Milliseconds until one has failed.
+    pub timeout_ms: u64,
+}
+
 /// Accept a job. Its object is new, or was given the same key before.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Submit {
     /// Its id.
     pub job_id: JobId,
-    /// What is to be run; it was checked.
-    pub request: ExecRequest,
+    /// What is to be done for each; it was checked.
+    #[serde(flatten)]
+    pub work: Work,
     /// In whose sandboxes, in this order.
     pub targets: Vec<Target>,
     /// How they are run.

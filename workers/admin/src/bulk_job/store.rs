@@ -1,14 +1,13 @@
 //! The tables of a bulk job's object. What was asked for never changes and lies apart from how it stands.
 
-use super::calls::{ChildPage, Submit, Target};
+use super::calls::{ChildPage, Submit, Target, Work};
 use super::notes;
 use crate::job_index::outbox::{self, Outbox};
-use molt_common::api::ExecRequest;
 use molt_common::api::bulk::JobChild;
 use molt_common::api::jobs::JobView;
 use molt_common::audit::Author;
 use molt_common::id::UserId;
-use molt_common::job_id::JobId;
+use molt_common::job_id::{JobId, JobKind};
 use molt_common::job_title::title;
 use molt_common::time::Millis;
 use molt_lifecycle::bulk::{BulkJob, Child};
@@ -24,8 +23,9 @@ CREATE TABLE IF NOT EXISTS bulk (id INTEGER PRIMARY KEY CHECK (id = 1), asked TE
 pub struct Asked {
     /// Its id.
     pub job_id: JobId,
-    /// What is run.
-    pub request: ExecRequest,
+    /// What is done for each.
+    #[serde(flatten)]
+    pub work: Work,
     /// With which tiers sandboxes are started.
     pub targets: Vec<Target>,
     /// Of the whole request.
@@ -38,7 +38,7 @@ impl From<&Submit> for Asked {
     fn from(submit: &Submit) -> Self {
         Self {
             job_id: submit.job_id.clone(),
-            request: submit.request.clone(),
+            work: submit.work.clone(),
             targets: submit.targets.clone(),
             fingerprint: submit.fingerprint.clone(),
             author: submit.author.clone(),
@@ -60,7 +60,7 @@ impl Asked {
             kind: self.job_id.kind(),
             user_id: None,
             parent: None,
-            title: title(&self.request.shown()),
+            title: title(&self.work.shown()),
             state: job.state,
             status: job.state.status().into(),
             error: job.error.as_deref().map(title),
@@ -183,15 +183,18 @@ impl Store {
 }
 
 fn shown(child: &Child) -> JobChild {
-    let exec_id = child.job.as_ref().map(|job| job.local().clone());
+    let job = child.job.as_ref();
+    let exec_id = job.filter(|job| job.kind() == JobKind::Exec).map(|job| job.local());
     JobChild {
         user_id: child.user,
         state: child.state,
         status: child.state.status().into(),
-        result_url: exec_id
-            .as_ref()
-            .map(|id| format!("/api/super/users/{}/exec/{id}", child.user)),
-        exec_id,
+        result_url: match (exec_id, job) {
+            (Some(id), _) => Some(format!("/api/super/users/{}/exec/{id}", child.user)),
+            (None, job) => job.map(|job| format!("/api/super/jobs/{job}")),
+        },
+        exec_id: exec_id.cloned(),
+        job_id: job.cloned(),
         exit_code: child.exit_code,
         error: child.error.clone(),
     }

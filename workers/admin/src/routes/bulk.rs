@@ -1,128 +1,76 @@
-//! One command in the sandboxes of many users.
+//! Work for many users: what its kinds have in common.
 
-use super::idempotency;
-use crate::bulk_job::calls::{Submit, Submitted, Target};
-use crate::bulk_job::stub;
-use crate::caller::Caller;
-use crate::extract::{JsonBody, fitted};
+pub mod exec;
+pub mod restart;
+
+use crate::bulk_job::calls::Target;
 use crate::respond::Failure;
 use crate::users;
-use axum::Json;
-use axum::extract::State;
-use http::{HeaderMap, StatusCode};
-use molt_common::api::ExecRequest;
-use molt_common::api::bulk::{BulkAccepted, BulkExecRequest, BulkOptions, CONCURRENCY_DEFAULT};
-use molt_common::id::{ExecId, UserId};
-use molt_common::job_id::{JobId, JobKind};
+use molt_common::api::bulk::CONCURRENCY_DEFAULT;
+use molt_common::id::UserId;
 use molt_common::problem::Problem;
 use molt_lifecycle::bulk::{BulkLimits, MOST_AT_ONCE, MOST_CHILDREN};
-use molt_platform::{call, entropy};
-use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 use worker::Env;
 
-/// Runs one command in the sandboxes of many users, some at a time.
-///
-/// The answer comes at once; the job is read at `pollUrl`, its parts at `/api/super/jobs/{id}/children`. Each part is an ordinary exec of its user. The
-/// same `Idempotency-Key` with the same body answers with the same job; with another body it is refused.
-#[utoipa::path(post, path = "/api/super/bulk/exec", tag = "jobs", request_body = BulkExecRequest,
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
-    responses((status = 202, body = BulkAccepted), (status = 400, body = Problem), (status = 413, body = Problem),
-              (status = 422, body = Problem, description = "The key was used with another body")))]
-#[worker::send]
-pub async fn submit(
-    State(env): State<Env>,
-    caller: Caller,
-    headers: HeaderMap,
-    JsonBody(body): JsonBody<Map<String, Value>>,
-) -> Result<(StatusCode, Json<BulkAccepted>), Failure> {
-    let asked = read(body)?;
-    let unnamed = ExecId::new(entropy::now(), entropy::bytes()?);
-    // A command that no sandbox would take is refused here, not by each of them.
-    asked.exec.checked(&unnamed)?;
-    let limits = limits(&asked.options)?;
-    let fingerprint = asked.fingerprint();
-    // One key names one job, and so one object, however many ask at the same time.
-    let local = match idempotency::key(&headers)? {
-        Some(key) => ExecId::of_key(JobKind::BulkExec.word(), &key),
-        None => unnamed,
-    };
-    let targets = targets(&env, asked.options.user_ids.as_deref()).await?;
-    let submit = Submit {
-        job_id: JobId::fleet(JobKind::BulkExec, local),
-        request: asked.exec,
-        targets,
-        limits,
-        fingerprint,
-        author: caller.author(),
-    };
-    match call::make(&stub(&env, &submit.job_id)?, &submit).await? {
-        Submitted::Accepted { view } => Ok((
-            StatusCode::ACCEPTED,
-            Json(BulkAccepted {
-                poll_url: format!("/api/super/jobs/{}", view.job_id),
-                job_id: view.job_id,
-                state: view.state,
-                total: view.progress.map_or(0, |progress| progress.total),
-            }),
-        )),
-        Submitted::OtherBody => Err(idempotency::reused().into()),
-        Submitted::Refused { error } => Err(Problem::invalid("body", error).into()),
-    }
-}
+/// Longest pause between the beginning of one part and of the next, in milliseconds.
+const LONGEST_PAUSE_MS: u64 = 600_000;
 
-/// Two documents in one: serde cannot refuse unknown fields of what it flattens, and would not name a field that does not fit.
-fn read(mut body: Map<String, Value>) -> Result<BulkExecRequest, Failure> {
-    let own = BulkOptions::FIELDS
-        .into_iter()
-        .filter_map(|name| body.remove_entry(name));
-    let own: Map<String, Value> = own.collect();
-    let exec: ExecRequest = fitted(Value::Object(body))?;
-    let options: BulkOptions = fitted(Value::Object(own))?;
-    Ok(BulkExecRequest { options, exec })
-}
-
-fn limits(options: &BulkOptions) -> Result<BulkLimits, Problem> {
-    let concurrency = options.concurrency.unwrap_or(CONCURRENCY_DEFAULT);
+/// How the parts are run.
+fn limits(
+    concurrency: Option<u32>,
+    stop_after_failures: Option<u32>,
+    delay_ms: Option<u64>,
+) -> Result<BulkLimits, Problem> {
+    let concurrency = concurrency.unwrap_or(CONCURRENCY_DEFAULT);
     if !(1..=MOST_AT_ONCE).contains(&concurrency) {
         return Err(Problem::invalid(
             "concurrency",
             format!("must be from 1 to {MOST_AT_ONCE}"),
         ));
     }
-    if options.stop_after_failures == Some(0) {
+    if stop_after_failures == Some(0) {
         return Err(Problem::invalid("stopAfterFailures", "must be at least 1"));
+    }
+    let pause_ms = delay_ms.unwrap_or_default();
+    if pause_ms > LONGEST_PAUSE_MS {
+        return Err(Problem::invalid(
+            "delayMs",
+            format!("must be from 0 to {LONGEST_PAUSE_MS}"),
+        ));
     }
     Ok(BulkLimits {
         concurrency,
-        stop_after_failures: options.stop_after_failures,
+        stop_after_failures,
+        pause_ms,
     })
 }
 
-async fn targets(env: &Env, wanted: Option<&[UserId]>) -> Result<Vec<Target>, Failure> {
-    let Some(wanted) = wanted else {
-        let active = users::active(env, MOST_CHILDREN.saturating_add(1)).await?;
-        return match active.len() {
-            0 => Err(Problem::invalid("userIds", "is absent, and there is no active user").into()),
-            count if count > MOST_CHILDREN => Err(Problem::invalid(
-                "userIds",
-                format!("is absent, and there are more than {MOST_CHILDREN} active users: name them in several jobs"),
-            )
-            .into()),
-            _ => Ok(active.into_iter().map(target).collect()),
-        };
-    };
+/// Everybody who is meant when nobody is named; `who` says so to whoever finds none.
+fn all(found: Vec<(UserId, u8)>, who: &str) -> Result<Vec<Target>, Problem> {
+    match found.len() {
+        0 => Err(Problem::invalid("userIds", format!("is absent, and there is no {who}"))),
+        count if count > MOST_CHILDREN => Err(Problem::invalid(
+            "userIds",
+            format!("is absent, and there are more than {MOST_CHILDREN}: name them in several jobs"),
+        )),
+        _ => Ok(found.into_iter().map(target).collect()),
+    }
+}
+
+/// Those who are named, each once; `field` is where.
+async fn named(env: &Env, field: &str, wanted: &[UserId]) -> Result<Vec<Target>, Failure> {
     if !(1..=MOST_CHILDREN).contains(&wanted.len()) {
-        return Err(Problem::invalid("userIds", format!("must name 1 to {MOST_CHILDREN} users")).into());
+        return Err(Problem::invalid(field, format!("must name 1 to {MOST_CHILDREN} users")).into());
     }
     let mut seen = HashSet::with_capacity(wanted.len());
     if let Some(index) = wanted.iter().position(|user| !seen.insert(*user)) {
-        return Err(Problem::invalid(&format!("userIds[{index}]"), "names a user for the second time").into());
+        return Err(Problem::invalid(&format!("{field}[{index}]"), "names a user for the second time").into());
     }
     let tiers: HashMap<UserId, u8> = users::tiers(env, wanted).await?.into_iter().collect();
     let found = wanted.iter().enumerate().map(|(index, user)| match tiers.get(user) {
         Some(tier) => Ok(target((*user, *tier))),
-        None => Err(Problem::invalid(&format!("userIds[{index}]"), "names nobody").into()),
+        None => Err(Problem::invalid(&format!("{field}[{index}]"), "names nobody").into()),
     });
     found.collect()
 }
@@ -133,30 +81,27 @@ const fn target((user_id, tier): (UserId, u8)) -> Target {
 
 #[cfg(test)]
 mod tests {
-    use super::read;
-    use serde_json::{Value, json};
+    use super::{all, limits};
+    use molt_common::id::UserId;
 
-    fn refused(body: Value) -> Option<String> {
-        let Value::Object(body) = body else { unreachable!() };
-        read(body).err().and_then(|failure| failure.0.field)
+    #[test]
+    fn limits_have_bounds() {
+        let pause = |delay_ms| limits(None, None, delay_ms).ok().map(|limits| limits.pause_ms);
+        assert_eq!(pause(None), Some(0));
+        assert_eq!(pause(Some(600_000)), Some(600_000));
+        assert_eq!(pause(Some(600_001)), None);
+        assert!(limits(Some(51), None, None).is_err() && limits(Some(0), None, None).is_err());
+        assert!(limits(None, Some(0), None).is_err());
     }
 
     #[test]
-    fn what_does_not_fit_is_named_by_field() {
-        for (body, field) in [
-            (json!({"command": "a", "userIds": "all"}), "userIds"),
-            (json!({"command": "a", "userIds": ["x"]}), "userIds[0]"),
-            (json!({"command": "a", "concurrency": "5"}), "concurrency"),
-            (json!({"command": "a", "concurrency": -1}), "concurrency"),
-            (json!({"command": "a", "stopAfterFailures": 1.5}), "stopAfterFailures"),
-            (json!({"command": 1}), "command"),
-            (json!({"command": "a", "limits": {"memory": 1}}), "limits.memory"),
-            (json!({"command": "a", "useIds": []}), "useIds"),
-        ] {
-            assert_eq!(refused(body.clone()).as_deref(), Some(field), "{body}");
-        }
-        let fits =
-            json!({"argv": ["a"], "timeout": 5, "userIds": ["ada00000-0000-4000-8000-000000000001"], "concurrency": 2});
-        assert_eq!(refused(fits), None);
+    fn everybody_is_neither_nobody_nor_too_many() {
+        let user = UserId::parse("ada00000-0000-4000-8000-000000000001").unwrap_or_else(|_| unreachable!());
+        assert!(all(vec![], "active user").is_err());
+        assert_eq!(
+            all(vec![(user, 2)], "active user").map(|targets| targets.len()).ok(),
+            Some(1)
+        );
+        assert!(all(vec![(user, 2); 1_001], "active user").is_err());
     }
 }

@@ -6,6 +6,7 @@ use crate::exec_store;
 use crate::exec_store::calls::{Cancel, ReadJob};
 use crate::extract::{Asked, JobPage, Parameters, PartPage};
 use crate::job_index::list::{self, Filter};
+use crate::permission::{Asks, of_kind};
 use crate::respond::Failure;
 use axum::Json;
 use axum::extract::State;
@@ -13,17 +14,18 @@ use http::StatusCode;
 use molt_common::api::JobState;
 use molt_common::api::bulk::JobChildren;
 use molt_common::api::jobs::{JobList, JobView};
-use molt_common::id::UserId;
+use molt_common::id::{SandboxId, UserId};
 use molt_common::job_cursor::JobCursor;
 use molt_common::job_id::{JobId, JobKind};
 use molt_common::problem::Problem;
+use molt_common::sandbox_change::{CancelChange, GetChange};
 use molt_common::time::Millis;
 use molt_platform::{call, entropy};
 use worker::Env;
 
 /// Lists jobs, newest first, as they were last announced; that is a second or two old. One job by its id is read from its object.
 #[utoipa::path(get, path = "/api/super/jobs", tag = "jobs",
-    params(("kind" = Option<String>, Query, description = "`exec` or `bulk-exec`"),
+    params(("kind" = Option<String>, Query, description = "`exec`, `bulk-exec`, `lifecycle` or `bulk-restart`; when absent all that the credential may read"),
            ("user" = Option<String>, Query, format = "uuid", description = "On whose sandbox"),
            ("state" = Option<JobState>, Query),
            ("parent" = Option<String>, Query, description = "Id of a job: its parts"),
@@ -32,8 +34,13 @@ use worker::Env;
            ("limit" = Option<u32>, Query, description = "1 to 200, 100 when absent")),
     responses((status = 200, body = JobList), (status = 400, body = Problem)))]
 #[worker::send]
-pub async fn list(State(env): State<Env>, asked: Asked, page: JobPage) -> Result<Json<JobList>, Failure> {
-    let filter = filter(&asked)?;
+pub async fn list(
+    State(env): State<Env>,
+    caller: Caller,
+    asked: Asked,
+    page: JobPage,
+) -> Result<Json<JobList>, Failure> {
+    let filter = filter(&asked, &caller)?;
     let after = JobCursor::parse(&page.cursor);
     let found = list::page(&env, &filter, after.as_ref(), page.limit, entropy::now()).await?;
     Ok(Json(JobList {
@@ -42,7 +49,7 @@ pub async fn list(State(env): State<Env>, asked: Asked, page: JobPage) -> Result
     }))
 }
 
-fn filter(asked: &Asked) -> Result<Filter, Problem> {
+fn filter(asked: &Asked, caller: &Caller) -> Result<Filter, Problem> {
     let kind = asked.text("kind").map(|word| {
         JobKind::parse(word).ok_or_else(|| Problem::invalid("kind", format!("must be one of {}", words(&KINDS))))
     });
@@ -60,12 +67,22 @@ fn filter(asked: &Asked) -> Result<Filter, Problem> {
         .text("since")
         .map(|text| Millis::parse_iso(text).ok_or_else(|| Problem::invalid("since", "must be a time in ISO-8601")));
     Ok(Filter {
-        kind: kind.transpose()?,
+        kinds: kinds(kind.transpose()?, caller)?,
         user: user.transpose()?,
         state: state.transpose()?,
         parent: parent.transpose()?,
         since: since.transpose()?,
     })
+}
+
+/// The kinds that are listed: the one that is asked for, or all that the caller may read.
+fn kinds(asked: Option<JobKind>, caller: &Caller) -> Result<Vec<JobKind>, Problem> {
+    let Some(kind) = asked else {
+        let readable = |kind: &JobKind| caller.has(of_kind(*kind, Asks::Read));
+        return Ok(JobKind::ALL.into_iter().filter(readable).collect());
+    };
+    caller.must_have(&[of_kind(kind, Asks::Read)])?;
+    Ok(vec![kind])
 }
 
 const KINDS: [&str; 4] = [
@@ -84,8 +101,8 @@ fn words(all: &[&str]) -> String {
     params(("id" = String, Path, description = "`<kind>.<owner>.<id>`")),
     responses((status = 200, body = JobView), (status = 400, body = Problem), (status = 404, body = Problem)))]
 #[worker::send]
-pub async fn read(State(env): State<Env>, parameters: Parameters) -> Result<Json<JobView>, Failure> {
-    let id = job_id(&parameters)?;
+pub async fn read(State(env): State<Env>, caller: Caller, parameters: Parameters) -> Result<Json<JobView>, Failure> {
+    let id = job_id(&parameters, &caller, Asks::Read)?;
     view(&env, &id).await.map(Json)
 }
 
@@ -99,17 +116,24 @@ pub async fn cancel(
     caller: Caller,
     parameters: Parameters,
 ) -> Result<(StatusCode, Json<JobView>), Failure> {
-    let id = job_id(&parameters)?;
+    let id = job_id(&parameters, &caller, Asks::Write)?;
     let author = caller.author();
-    match id.owner() {
-        Some(user) => {
+    match (id.kind(), id.owner()) {
+        (JobKind::Lifecycle, Some(user)) => {
+            let cancel = CancelChange {
+                id: id.local().clone(),
+                by: Some(author),
+            };
+            call::make(&call::sandbox(&env, &SandboxId::personal(user))?, &cancel).await?;
+        }
+        (_, Some(user)) => {
             let cancel = Cancel {
                 exec_id: id.local().clone(),
                 author,
             };
             call::make(&exec_store::stub(&env, user)?, &cancel).await?;
         }
-        None => {
+        (_, None) => {
             call::make(&bulk_job::stub(&env, &id)?, &bulk::Cancel { author }).await?;
         }
     }
@@ -125,10 +149,11 @@ pub async fn cancel(
 #[worker::send]
 pub async fn children(
     State(env): State<Env>,
+    caller: Caller,
     parameters: Parameters,
     page: PartPage,
 ) -> Result<Json<JobChildren>, Failure> {
-    let id = job_id(&parameters)?;
+    let id = job_id(&parameters, &caller, Asks::Read)?;
     if id.owner().is_some() {
         view(&env, &id).await?;
         return Ok(Json(JobChildren {
@@ -148,19 +173,26 @@ pub async fn children(
     }))
 }
 
-/// The id `{id}`.
-fn job_id(parameters: &Parameters) -> Result<JobId, Failure> {
-    JobId::parse(parameters.text("id")).map_err(|error| Problem::invalid("id", error).into())
+/// The id `{id}`, of a job that the caller may read or end.
+fn job_id(parameters: &Parameters, caller: &Caller, asks: Asks) -> Result<JobId, Failure> {
+    let id = JobId::parse(parameters.text("id")).map_err(|error| Problem::invalid("id", error))?;
+    caller.must_have(&[of_kind(id.kind(), asks)])?;
+    Ok(id)
 }
 
 async fn view(env: &Env, id: &JobId) -> Result<JobView, Failure> {
-    let found = match id.owner() {
-        Some(user) => {
+    let found = match (id.kind(), id.owner()) {
+        (JobKind::Lifecycle, Some(user)) => {
+            let get = GetChange { id: id.local().clone() };
+            let read = call::make(&call::sandbox(env, &SandboxId::personal(user))?, &get).await?;
+            read.map(|change| change.job_view())
+        }
+        (_, Some(user)) => {
             let exec_id = id.local().clone();
             let read = call::make(&exec_store::stub(env, user)?, &ReadJob { exec_id }).await?;
             read.map(|job| job.view)
         }
-        None => call::make(&bulk_job::stub(env, id)?, &bulk::Read {}).await?,
+        (_, None) => call::make(&bulk_job::stub(env, id)?, &bulk::Read {}).await?,
     };
     found.ok_or_else(|| unknown(id))
 }

@@ -4,17 +4,15 @@ use crate::caller::Caller;
 use crate::exec_store::calls::{Idempotency, Submit, Submitted};
 use crate::exec_store::{Row, stub};
 use crate::extract::{JsonBody, Parameters};
+use crate::idempotency;
 use crate::respond::Failure;
-use crate::routes::idempotency;
 use crate::{placements, users};
 use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
 use molt_common::api::{ExecAccepted, ExecRequest};
-use molt_common::id::{ExecId, SandboxId, UserId};
-use molt_common::ownership::Owner;
+use molt_common::id::{ExecId, UserId};
 use molt_common::problem::Problem;
-use molt_common::sandbox_call::GetState;
 use molt_platform::{call, entropy};
 use worker::Env;
 
@@ -53,7 +51,7 @@ pub(super) async fn accept(
     let start = request.checked(&id)?;
     let idempotency = keyed(headers, request)?;
     let user = users::find(env, user_id).await?;
-    with_platform(env, user_id).await?;
+    placements::with_platform(env, user_id).await?;
     let submit = Submit {
         user_id,
         tier: user.tier,
@@ -78,23 +76,6 @@ pub(super) async fn accept(
             ),
         )
         .retry_after(retry_after_s)
-        .into()),
-    }
-}
-
-/// A command would start the sandbox, and nobody but the user's own requests moves him.
-async fn with_platform(env: &Env, user: UserId) -> Result<(), Failure> {
-    if !placements::legacy_is_bound(env) {
-        return Ok(());
-    }
-    let view = call::make(&call::sandbox(env, &SandboxId::personal(user))?, &GetState {}).await?;
-    match placements::owner(env, &view) {
-        Owner::New => Ok(()),
-        Owner::Legacy => Err(Problem::new(
-            409,
-            "owned_by_legacy",
-            "This user is with what ran before, so he has no sandbox here. He moves with his first request once the flag covers him.",
-        )
         .into()),
     }
 }
