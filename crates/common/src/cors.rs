@@ -3,9 +3,9 @@
 /// Methods that a page of a listed origin may use.
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 /// Headers that it may send beyond those that are always allowed.
-const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, X-Admin-Secret";
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Idempotency-Key, If-Match, Tus-Resumable, Upload-Checksum, Upload-Length, Upload-Metadata, Upload-Offset, X-Admin-Secret, X-HTTP-Method-Override";
 /// Headers of answers that it may read beyond those that are always allowed.
-const ANSWER_HEADERS: &str = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
+const ANSWER_HEADERS: &str = "ETag, Location, RateLimit, RateLimit-Policy, Retry-After, Tus-Resumable, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-Request-Id";
 /// Seconds for which a browser may remember that it was allowed to ask.
 const PREFLIGHT_S: &str = "600";
 

@@ -34,6 +34,16 @@ impl Millis {
         u64::try_from(at.timestamp_millis()).ok().map(Self)
     }
 
+    /// `Sat, 31 Jan 2026 12:00:00 GMT`, as HTTP headers state times.
+    #[must_use]
+    pub fn http_date(self) -> String {
+        let seconds = i64::try_from(self.seconds()).unwrap_or(i64::MAX);
+        DateTime::<Utc>::from_timestamp(seconds, 0)
+            .unwrap_or(DateTime::<Utc>::MAX_UTC)
+            .format("%a, %d %b %Y %H:%M:%S GMT")
+            .to_string()
+    }
+
     /// `2026-01-31T12:00:00.000Z`.
     #[must_use]
     pub fn iso(self) -> String {
@@ -52,6 +62,7 @@ mod tests {
     fn formats_with_milliseconds_and_z() {
         assert_eq!(Millis(0).iso(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Millis(1_767_225_600_007).iso(), "2026-01-01T00:00:00.007Z");
+        assert_eq!(Millis(1_767_225_600_007).http_date(), "Thu, 01 Jan 2026 00:00:00 GMT");
     }
 
     #[test]

@@ -23,10 +23,12 @@ mod serve;
 mod settings;
 mod shim;
 mod telemetry;
+mod uploads;
 
 /// What reads bytes of clients, for the fuzz targets.
 pub mod parsers {
     pub use crate::control::query::{output, wait};
+    pub use crate::proxy::address::Seen;
     pub use crate::proxy::frames::FrameScanner;
     pub use crate::proxy::headers::{PublicAddress, is_from, is_websocket, to_agent, to_edge};
     pub use crate::shim::page::OutputQuery;

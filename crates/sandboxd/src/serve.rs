@@ -83,8 +83,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let (supervisor, agent) = Supervisor::new(settings.clone(), stopped);
     let supervising = tokio::spawn(supervisor.run());
 
-    let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity), Arc::clone(&sessions))
-        .ok_or_else(|| io::Error::other("no public origin"))?;
+    let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity), Arc::clone(&sessions))?;
     let control = Control::new(
         settings.clone(),
         agent,

@@ -94,6 +94,9 @@ pub struct Layout {
     /// Milliseconds between TERM and KILL for the agent. Its own drain can take minutes; a platform that stops a sandbox does not wait so long.
     #[arg(long, env = "SANDBOXD_AGENT_STOP_GRACE_MS", default_value_t = 20_000, hide = true)]
     pub agent_stop_grace_ms: u64,
+    /// Milliseconds after which an upload is forgotten to which nothing was added.
+    #[arg(long, env = "SANDBOXD_UPLOAD_TTL_MS", default_value_t = 86_400_000, hide = true)]
+    pub upload_ttl_ms: u64,
     /// Milliseconds during which the echo agent says that it is starting.
     #[arg(long, env = "SANDBOXD_ECHO_START_DELAY_MS", default_value_t = 0, hide = true)]
     pub echo_start_delay_ms: u64,

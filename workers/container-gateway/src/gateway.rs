@@ -13,6 +13,7 @@ use molt_common::path;
 use molt_common::problem::Problem;
 use molt_common::sandbox_call::TRAFFIC_HOST;
 use molt_common::signup::StatedEmail;
+use molt_common::upload;
 use molt_platform::admitted::verified;
 use molt_platform::forward::{Outgoing, header};
 use molt_platform::unwound::{Panicked, unwound};
@@ -109,7 +110,9 @@ async fn serve(
     if let Some(answered) = progress::answer(request, url, &stub, &identity.rid).await {
         return answered;
     }
-    if path::RESERVED.iter().any(|prefix| path::below(url.path(), prefix)) {
+    let is_reserved = path::RESERVED.iter().any(|prefix| path::below(url.path(), prefix));
+    // What sandboxd itself answers to the owner.
+    if is_reserved && !path::below(url.path(), upload::PATH) {
         return respond::problem(&Problem::not_found("Nothing is here.").request(&identity.rid));
     }
     let mut inner = url.clone();

@@ -13,13 +13,16 @@
 //! | `GET /stream?n=&ms=` | `n` chunks (default 5), `ms` milliseconds apart (default 0) |
 //! | `GET /set-cookie?name=` | sets a cookie of that name |
 //! | `POST /crash?code=` | exits with that code (default 1) |
+//! | what [`probes`] and [`wire`] list | HTTP as an agent may speak it: parts, codings, errors, answers that break off |
 //! | WebSocket, any path | event `connect.challenge`, then every frame back; text `close:<code>:<reason>` closes |
 //!
 //! How long it is "starting" comes from `--start-delay-ms`; the file `.echo-start-delay-ms` in the home, when it is there, counts instead,
 //! so that a test can change it between two starts.
 
+mod probes;
 mod routes;
 mod socket;
+mod wire;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -32,7 +35,6 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::http_server;
 use routes::Echo;
 
 /// File in the home that holds a start delay in milliseconds.
@@ -72,7 +74,7 @@ async fn serve(args: &EchoArgs) -> io::Result<()> {
         "echo agent listens"
     );
     tokio::select! {
-        () = http_server::serve(listener, move |request| Arc::clone(&echo).handle(request)) => {}
+        () = wire::serve(listener, move |request| Arc::clone(&echo).handle(request)) => {}
         _ = terminate.recv() => tracing::info!("echo agent stops"),
     }
     Ok(())

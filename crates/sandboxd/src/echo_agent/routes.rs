@@ -12,6 +12,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
+use super::probes::Probes;
 use super::socket;
 use crate::agent::USER_HEADER;
 use crate::http_server::{Body, whole};
@@ -19,12 +20,16 @@ use crate::http_server::{Body, whole};
 /// What it knows: when it stops "starting".
 pub struct Echo {
     ready_at: Instant,
+    probes: Probes,
 }
 
 impl Echo {
     /// Ready from `ready_at` on.
-    pub const fn new(ready_at: Instant) -> Self {
-        Self { ready_at }
+    pub fn new(ready_at: Instant) -> Self {
+        Self {
+            ready_at,
+            probes: Probes::default(),
+        }
     }
 
     /// Answers one request.
@@ -55,12 +60,15 @@ impl Echo {
                 tracing::error!("asked to crash");
                 std::process::exit(i32::try_from(number("code", 1)).unwrap_or(1))
             }
-            _ => status(StatusCode::NOT_FOUND, "not found"),
+            _ => match self.probes.answer(request).await {
+                Some(answer) => answer,
+                None => status(StatusCode::NOT_FOUND, "not found"),
+            },
         }
     }
 }
 
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))
@@ -68,7 +76,7 @@ fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
         .map(|(_, value)| value)
 }
 
-fn typed(text: impl Into<Bytes>, kind: &'static str) -> Response<Body> {
+pub(super) fn typed(text: impl Into<Bytes>, kind: &'static str) -> Response<Body> {
     let mut response = Response::new(whole(text));
     response
         .headers_mut()

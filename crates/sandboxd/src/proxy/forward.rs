@@ -1,5 +1,6 @@
 //! One request through the proxy.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,18 +12,20 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use molt_common::control::SupervisorPhase;
+use molt_common::{path, upload};
 use tokio::sync::watch;
 
 use super::activity::Activity;
-use super::answer_body::AnswerBody;
+use super::answer::{Answers, Asked};
 use super::headers::{self, PublicAddress};
-use super::problem::Problem;
+use super::problem::{About, Problem};
 use super::sessions::{Admitted, Exchange, Sessions};
 use super::splice::splice;
 use super::user_activity;
 use crate::agent::AgentState;
 use crate::http_server::Body;
 use crate::settings::Settings;
+use crate::uploads::{Agent, Uploads};
 
 /// The agent closes an idle connection after 5 s; ours are dropped before, so that no request meets a closing one.
 const POOL_IDLE: Duration = Duration::from_secs(3);
@@ -36,21 +39,27 @@ pub struct Proxy {
     agent: watch::Receiver<AgentState>,
     activity: Arc<Activity>,
     sessions: Arc<Sessions>,
+    answers: Answers,
+    uploads: Arc<Uploads>,
     client: Client<HttpConnector, Body>,
 }
 
 impl Proxy {
-    /// A proxy to the agent of these settings. `None` when no public origin can be used, which the settings rule out.
+    /// A proxy to the agent of these settings.
+    ///
+    /// # Errors
+    /// When the disk refuses the uploads that it keeps; when no public origin can be used, which the settings rule out.
     pub fn new(
         settings: &Settings,
         agent: watch::Receiver<AgentState>,
         activity: Arc<Activity>,
         sessions: Arc<Sessions>,
-    ) -> Option<Arc<Self>> {
+    ) -> io::Result<Arc<Self>> {
         let fallback = settings
             .public_origins
             .iter()
-            .find_map(|origin| PublicAddress::of_origin(origin))?;
+            .find_map(|origin| PublicAddress::of_origin(origin))
+            .ok_or_else(|| io::Error::other("no public origin"))?;
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(Duration::from_secs(5)));
@@ -61,23 +70,38 @@ impl Proxy {
             // The headers are passed as they are to be seen, the public `Host` among them.
             .set_host(false)
             .build(connector);
-        Some(Arc::new(Self {
+        let layout = &settings.layout;
+        let way = Agent {
+            owner: settings.owner.clone(),
+            fallback: fallback.clone(),
+            port: layout.agent_port,
+            state: agent.clone(),
+            activity: Arc::clone(&activity),
+            client: client.clone(),
+        };
+        let uploads = Uploads::restore(&layout.state_dir, layout.upload_ttl_ms, way)?;
+        Ok(Arc::new(Self {
             owner: settings.owner.clone(),
             fallback,
             agent_port: settings.layout.agent_port,
             agent,
             activity,
             sessions,
+            answers: Answers::new(),
+            uploads,
             client,
         }))
     }
 
     /// Answers one request.
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let about = About::of(request.method(), request.headers());
         if !headers::is_from(&self.owner, request.headers()) {
-            return Problem::WrongUser.response();
+            return Problem::WrongUser.response(&about);
         }
-        self.admit(request).await.unwrap_or_else(Problem::response)
+        self.admit(request)
+            .await
+            .unwrap_or_else(|problem| problem.response(&about))
     }
 
     async fn admit(&self, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
@@ -86,8 +110,9 @@ impl Proxy {
         let stated = headers::session(request.headers()).ok_or(Problem::BadRequest)?;
         let session = self.sessions.admit(stated, exchange).map_err(Problem::SessionEnded)?;
         self.activity.request_seen();
-        if user_activity::of_request(request.method(), request.headers()) {
-            self.activity.person_seen();
+        if path::below(request.uri().path(), upload::PATH) {
+            let open = self.activity.exchange_opened();
+            return Ok(self.uploads.handle(request, session, open).await?);
         }
         let phase = self.agent.borrow().phase;
         if phase != SupervisorPhase::Ready {
@@ -107,12 +132,13 @@ impl Proxy {
         }
         let (parts, body) = request.into_parts();
         let outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
+        let asked = self.asked(&parts);
         let answer = self.ask(outgoing, &mut session).await?;
-        Ok(answered(
-            answer,
-            |body| AnswerBody::new(body, session, open).boxed(),
-            false,
-        ))
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for another protocol.
+            return Err(Problem::AgentBrokeOff);
+        }
+        Ok(self.answers.whole(answer, &asked, session, open).await)
     }
 
     async fn open_socket(
@@ -123,18 +149,31 @@ impl Proxy {
         let client_side = hyper::upgrade::on(&mut request);
         let (parts, _) = request.into_parts();
         let outgoing = self.outgoing(&parts, empty(), true)?;
+        let asked = self.asked(&parts);
         let mut answer = self.ask(outgoing, &mut session).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let open = self.activity.exchange_opened();
-            return Ok(answered(
-                answer,
-                |body| AnswerBody::new(body, session, open).boxed(),
-                false,
-            ));
+            return Ok(self.answers.whole(answer, &asked, session, open).await);
         }
         let agent_side = hyper::upgrade::on(&mut answer);
         tokio::spawn(splice(client_side, agent_side, self.activity.socket_opened(), session));
-        Ok(answered(answer, |_| empty(), true))
+        Ok(self.switched(&answer))
+    }
+
+    fn asked(&self, parts: &hyper::http::request::Parts) -> Asked {
+        Asked::of(
+            parts,
+            PublicAddress::stated(&parts.headers, &self.fallback),
+            self.agent_port,
+        )
+    }
+
+    /// The answer that opens a socket.
+    fn switched(&self, answer: &Response<Incoming>) -> Response<Body> {
+        let mut response = Response::new(empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = headers::to_edge(answer.headers(), &self.fallback.seen(self.agent_port), true);
+        response
     }
 
     /// Asks the agent, for as long as the session lasts.
@@ -179,12 +218,4 @@ impl Proxy {
 
 fn empty() -> Body {
     Empty::<Bytes>::new().map_err(|never| match never {}).boxed()
-}
-
-fn answered(answer: Response<Incoming>, body_of: impl FnOnce(Incoming) -> Body, websocket: bool) -> Response<Body> {
-    let (parts, body) = answer.into_parts();
-    let mut response = Response::new(body_of(body));
-    *response.status_mut() = parts.status;
-    *response.headers_mut() = headers::to_edge(&parts.headers, websocket);
-    response
 }

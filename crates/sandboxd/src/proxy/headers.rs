@@ -8,6 +8,7 @@ use molt_common::answer_header;
 use molt_common::control::header as molt;
 use molt_common::trust::SessionRef;
 
+use super::address::Seen;
 use super::sessions::Session;
 use crate::agent::USER_HEADER;
 
@@ -28,7 +29,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 /// Credentials and statements about the client that only the platform may make.
-const WITHHELD: [&str; 9] = [
+const WITHHELD: [&str; 10] = [
     "authorization",
     "x-admin-secret",
     "forwarded",
@@ -37,6 +38,7 @@ const WITHHELD: [&str; 9] = [
     "x-client-ip",
     "expect",
     "accept-encoding",
+    "content-length",
     "host",
 ];
 const WITHHELD_PREFIXES: [&str; 3] = ["x-molt-", "x-forwarded-", "cf-"];
@@ -57,6 +59,34 @@ impl PublicAddress {
             proto,
             host: HeaderValue::from_str(uri.authority()?.as_str()).ok()?,
         })
+    }
+
+    /// What the edge states, each part on its own.
+    pub fn stated(headers: &HeaderMap, fallback: &Self) -> Self {
+        let proto = single(headers, molt::PROTO)
+            .and_then(|value| proto(value.to_str().ok()?))
+            .unwrap_or(fallback.proto);
+        let host = single(headers, molt::HOST)
+            .filter(|host| is_authority(host))
+            .unwrap_or(&fallback.host)
+            .clone();
+        Self { proto, host }
+    }
+
+    /// Where a client finds the agent that listens on this loopback port.
+    pub fn seen(&self, agent_port: u16) -> Seen<'_> {
+        Seen {
+            proto: self.proto,
+            // Only an authority gets here, and that is text.
+            host: self.host.to_str().unwrap_or_default(),
+            agent_port,
+        }
+    }
+
+    /// Adds what [`Self::stated`] reads.
+    pub fn state(&self, headers: &mut HeaderMap) {
+        headers.insert(molt::PROTO, HeaderValue::from_static(self.proto));
+        headers.insert(molt::HOST, self.host.clone());
     }
 }
 
@@ -108,7 +138,14 @@ fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item =
         .map(str::trim)
 }
 
-/// Headers of a request as the agent is to see them.
+/// What the client itself accepts as coding; `identity` when it named none.
+pub fn client_encoding(headers: &HeaderMap) -> HeaderValue {
+    single(headers, molt::ACCEPT_ENCODING)
+        .cloned()
+        .unwrap_or(HeaderValue::from_static("identity"))
+}
+
+/// Headers of a request as the agent is to see them. How long the body is says the body itself: two that differ would be two requests to somebody.
 pub fn to_agent(incoming: &HeaderMap, owner: &str, fallback: &PublicAddress, websocket: bool) -> HeaderMap {
     let named: Vec<String> = tokens(incoming, &header::CONNECTION)
         .map(str::to_ascii_lowercase)
@@ -130,23 +167,14 @@ pub fn to_agent(incoming: &HeaderMap, owner: &str, fallback: &PublicAddress, web
             outgoing.append(header::COOKIE, rest);
         }
     }
-    let proto = single(incoming, molt::PROTO)
-        .and_then(|value| proto(value.to_str().ok()?))
-        .unwrap_or(fallback.proto);
-    let host = single(incoming, molt::HOST)
-        .filter(|host| is_authority(host))
-        .unwrap_or(&fallback.host)
-        .clone();
-    let encoding = single(incoming, molt::ACCEPT_ENCODING)
-        .cloned()
-        .unwrap_or(HeaderValue::from_static("identity"));
+    let PublicAddress { proto, host } = PublicAddress::stated(incoming, fallback);
     outgoing.insert(header::HOST, host.clone());
     outgoing.insert(HeaderName::from_static("x-forwarded-host"), host);
     outgoing.insert(
         HeaderName::from_static("x-forwarded-proto"),
         HeaderValue::from_static(proto),
     );
-    outgoing.insert(header::ACCEPT_ENCODING, encoding);
+    outgoing.insert(header::ACCEPT_ENCODING, client_encoding(incoming));
     if let Ok(client) = HeaderValue::from_str(&client_address(incoming).to_string()) {
         outgoing.insert(HeaderName::from_static("x-forwarded-for"), client);
     }
@@ -161,18 +189,32 @@ pub fn to_agent(incoming: &HeaderMap, owner: &str, fallback: &PublicAddress, web
     outgoing
 }
 
-/// Headers of an answer as the edge is to see them.
-pub fn to_edge(incoming: &HeaderMap, websocket: bool) -> HeaderMap {
+/// Headers of an answer as the edge is to see them, for a client that finds the agent at `seen`.
+pub fn to_edge(incoming: &HeaderMap, seen: &Seen<'_>, websocket: bool) -> HeaderMap {
     let named: Vec<String> = tokens(incoming, &header::CONNECTION)
         .map(str::to_ascii_lowercase)
         .collect();
+    // A length beside chunks is not the length.
+    let chunked = incoming.contains_key(header::TRANSFER_ENCODING);
     let mut outgoing = HeaderMap::with_capacity(incoming.len());
     for (name, value) in incoming {
-        let ours = *name == header::SET_COOKIE && value.to_str().map_or(true, answer_header::is_cookie_stripped);
         let hop = HOP_BY_HOP.contains(&name.as_str()) || named.iter().any(|hop| hop == name.as_str());
         // The edge reads `x-molt-` headers as the supervisor's own words.
-        if !ours && !hop && !plain_spelling(name).starts_with("x-molt-") {
-            outgoing.append(name, value.clone());
+        if hop || plain_spelling(name).starts_with("x-molt-") || (chunked && *name == header::CONTENT_LENGTH) {
+            continue;
+        }
+        let text = value.to_str().ok();
+        let rewritten = match *name {
+            header::SET_COOKIE => text.and_then(|text| seen.host_only(text)),
+            header::LOCATION | header::CONTENT_LOCATION => text.and_then(|text| seen.public_form(text)),
+            _ => None,
+        };
+        let value = rewritten
+            .and_then(|text| HeaderValue::from_str(&text).ok())
+            .unwrap_or_else(|| value.clone());
+        let ours = *name == header::SET_COOKIE && value.to_str().map_or(true, answer_header::is_cookie_stripped);
+        if !ours {
+            outgoing.append(name, value);
         }
     }
     if websocket {

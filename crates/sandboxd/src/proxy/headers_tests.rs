@@ -23,6 +23,10 @@ fn seen(pairs: &[(&str, &str)]) -> HeaderMap {
     to_agent(&map(pairs), OWNER, &public(), false)
 }
 
+fn edge(headers: &HeaderMap, websocket: bool) -> HeaderMap {
+    to_edge(headers, &public().seen(18789), websocket)
+}
+
 fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a str> {
     headers
         .get_all(name)
@@ -156,7 +160,7 @@ fn the_headers_of_one_hop_stay_on_it() {
         ("expect", "100-continue"),
         ("content-length", "3"),
     ]);
-    assert_eq!(all(&headers, "content-length"), ["3"]);
+    assert!(!headers.contains_key("content-length"));
     for name in [
         "connection",
         "x-secret-hop",
@@ -187,7 +191,7 @@ fn cookies_of_the_platform_do_not_pass_in_either_direction() {
         ("cookie", "x=\u{fc}"),
     ]);
     assert_eq!(all(&headers, "cookie"), ["theme=dark"]);
-    let answer = to_edge(
+    let answer = edge(
         &map(&[
             ("set-cookie", "a=1"),
             ("set-cookie", "__Secure-x=1"),
@@ -291,4 +295,36 @@ fn a_stated_session_is_read_or_the_request_is_refused() {
     ] {
         assert_eq!(stated(bad), None, "{bad:?}");
     }
+}
+
+#[test]
+fn addresses_of_the_agent_become_public_and_cookies_stay_with_this_host() {
+    let answer = edge(
+        &map(&[
+            ("location", "http://127.0.0.1:18789/a"),
+            ("content-location", "http://localhost:18789/b"),
+            ("set-cookie", "a=1; Domain=fallback.example; Path=/"),
+            ("set-cookie", "b=2; Domain=example; Path=/"),
+            ("set-cookie", "sb-access-token=3; Domain=fallback.example"),
+            ("set-cookie", "c=4; Path=/"),
+        ]),
+        false,
+    );
+    assert_eq!(all(&answer, "location"), ["https://fallback.example/a"]);
+    assert_eq!(all(&answer, "content-location"), ["https://fallback.example/b"]);
+    assert_eq!(all(&answer, "set-cookie"), ["a=1; Path=/", "c=4; Path=/"]);
+}
+
+#[test]
+fn how_long_a_body_is_says_nobody_but_the_body() {
+    assert!(!seen(&[("content-length", "5")]).contains_key("content-length"));
+    let chunked = edge(
+        &map(&[("transfer-encoding", "chunked"), ("content-length", "5")]),
+        false,
+    );
+    assert!(chunked.is_empty());
+    assert_eq!(
+        all(&edge(&map(&[("content-length", "5")]), false), "content-length"),
+        ["5"]
+    );
 }

@@ -1,7 +1,11 @@
 //! The reverse proxy in front of the agent: identity in, bytes through.
 
 mod activity;
+pub mod address;
+mod answer;
 mod answer_body;
+mod coded_body;
+mod coding;
 mod forward;
 pub mod frames;
 pub mod headers;
@@ -11,6 +15,6 @@ mod sessions;
 mod splice;
 pub mod user_activity;
 
-pub use activity::Activity;
+pub use activity::{Activity, OpenExchange};
 pub use forward::Proxy;
-pub use sessions::Sessions;
+pub use sessions::{Admitted, Sessions};
