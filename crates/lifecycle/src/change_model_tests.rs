@@ -40,9 +40,7 @@ impl Model for OneChange {
     type Action = Action;
 
     fn init_states(&self) -> Vec<World> {
-        let mut worlds = FOUND
-            .map(|found| World::new(self.0.clone(), found, self.1))
-            .to_vec();
+        let mut worlds = FOUND.map(|found| World::new(self.0.clone(), found, self.1)).to_vec();
         worlds.push(World::leftover(self.0.clone(), self.1));
         worlds
     }

@@ -91,6 +91,9 @@ pub struct Sandbox {
     /// Image of the newest start.
     #[serde(default)]
     pub image: Option<String>,
+    /// What the name of the image stood for then; `None` where a start cannot choose.
+    #[serde(default)]
+    pub image_reference: Option<String>,
     /// Boot of this generation, once it answered.
     #[serde(default)]
     pub boot_id: Option<String>,

@@ -12,6 +12,7 @@ pub mod entropy;
 pub mod forward;
 #[cfg(feature = "induced-panic")]
 pub mod induced;
+pub mod job_index;
 pub mod jwks;
 pub mod kv;
 pub mod log;

@@ -2,6 +2,7 @@
 
 pub mod boot;
 pub mod calls;
+pub mod changes;
 pub mod drive;
 pub mod launch;
 pub mod observe;

@@ -1,11 +1,12 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
-use crate::sandbox::{calls, drive, store::Store, traffic, waits::Waits};
+use crate::sandbox::{calls, changes, drive, store::Store, traffic};
 use molt_common::control::header::REQUEST_ID;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
 use molt_common::problem::Problem;
 use molt_common::time::Millis;
+use molt_lifecycle::change::Observation;
 use molt_platform::container::Container;
 use molt_platform::forward::header;
 use molt_platform::unwound::{Panicked, unwound};
@@ -31,8 +32,10 @@ pub struct Sandbox {
     pub(crate) stands_alone: Cell<bool>,
     /// Requests that the sandbox has and has not answered.
     pub(crate) in_flight: Cell<u32>,
-    /// Requests and streams that wait here for what another event does.
-    pub(crate) waits: Waits,
+    /// When a request or job needed it last.
+    pub(crate) used_at: Cell<Option<Millis>>,
+    /// The newest look at the container.
+    pub(crate) observation: RefCell<Option<Observation>>,
     tables_exist: Cell<bool>,
 }
 
@@ -80,7 +83,8 @@ impl DurableObject for Sandbox {
             ended: RefCell::default(),
             stands_alone: Cell::new(false),
             in_flight: Cell::new(0),
-            waits: Waits::default(),
+            used_at: Cell::new(None),
+            observation: RefCell::default(),
             tables_exist: Cell::new(false),
         }
     }
@@ -103,7 +107,7 @@ impl DurableObject for Sandbox {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        let driven = unwound(drive::run(self)).await;
+        let driven = unwound(changes::drive::telling(self, drive::run(self))).await;
         if let Err(error) = driven.unwrap_or_else(|panicked| Err(panicked.into())) {
             // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.
             log::error(

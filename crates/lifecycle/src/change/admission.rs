@@ -1,8 +1,8 @@
 //! What becomes of a change that is asked for: one at a time, and nothing is thrown away that the caller did not give up.
 
+use super::Change;
 use super::course::Goal;
 use super::seen::Seen;
-use super::Change;
 use molt_common::api::JobState;
 use molt_common::api::lifecycle::{CHANGE_TIMEOUT_MAX_MS, CHANGE_TIMEOUT_MIN_MS};
 use molt_common::id::ExecId;

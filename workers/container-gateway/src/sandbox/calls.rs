@@ -1,5 +1,7 @@
 //! Typed calls of other workers (see `molt_common::sandbox_call`).
 
+use super::changes::calls as changes;
+use super::drive;
 use super::ownership;
 use super::supervisor::{ExecReply, Supervisor};
 use super::trail;
@@ -13,6 +15,7 @@ use molt_common::sandbox_call::{
     CancelExec, EndSessions, ExecAnswer, FollowExec, Followed, FollowedOutput, GetPlacement, GetState, ProbeSandbox,
     ReleaseUser, SandboxView, SessionsEnded, StartExec, Wake,
 };
+use molt_common::sandbox_change::{CancelChange, ChangeSandbox, GetChange, SetKeepAlive};
 use molt_lifecycle::sandbox::{Action, Event, Stage};
 use molt_platform::{call, entropy, log};
 use serde_json::json;
@@ -63,6 +66,22 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
             })
             .await?;
             call::answer::<CancelExec>(&answer)
+        }
+        ChangeSandbox::PATH => {
+            let asked: ChangeSandbox = call::read(&mut request).await?;
+            call::answer::<ChangeSandbox>(&changes::ask(object, &asked).await?)
+        }
+        GetChange::PATH => {
+            let asked: GetChange = call::read(&mut request).await?;
+            call::answer::<GetChange>(&changes::get(object, &asked)?)
+        }
+        CancelChange::PATH => {
+            let asked: CancelChange = call::read(&mut request).await?;
+            call::answer::<CancelChange>(&changes::cancel(object, &asked).await?)
+        }
+        SetKeepAlive::PATH => {
+            let asked: SetKeepAlive = call::read(&mut request).await?;
+            call::answer::<SetKeepAlive>(&changes::keep_alive(object, &asked).await?)
         }
         _ => Response::error("no such call", 404),
     }

@@ -127,6 +127,7 @@ pub fn placement(object: &Sandbox) -> Result<Placement> {
 pub fn view(object: &Sandbox) -> Result<SandboxView> {
     let store = object.store()?;
     let mut view = store.load()?.view();
+    view.change = super::changes::under_way(object)?;
     if let Some(ownership) = load(object)? {
         ownership.show(&mut view);
     }
@@ -152,6 +153,7 @@ fn advance(
         store.save_ownership(&after)?;
         trail::note_move(object, user, request_id, &before, &after, now)?;
         let mut shown = store.load()?.view();
+        shown.change = super::changes::under_way(object)?;
         after.show(&mut shown);
         if shown.placement != shown_before(&store, &before)?.placement {
             store.announce(shown)?;

@@ -5,7 +5,7 @@ use molt_common::id::UserId;
 use molt_common::sandbox_call::SandboxView;
 use molt_lifecycle::ownership::Ownership;
 use molt_lifecycle::sandbox::Sandbox;
-use molt_platform::audit_log;
+use molt_platform::{audit_log, job_index::outbox};
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, State};
 
@@ -63,6 +63,8 @@ impl Store {
         let sql = state.storage().sql();
         sql.exec(SCHEMA, None)?;
         sql.exec(audit_log::SCHEMA, None)?;
+        sql.exec(super::changes::SCHEMA, None)?;
+        sql.exec(outbox::SCHEMA, None)?;
         Ok(())
     }
 

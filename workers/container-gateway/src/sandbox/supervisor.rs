@@ -1,9 +1,11 @@
 //! The control API of `sandboxd` in the object's container (see `molt_common::control`).
 
 use molt_common::control::{
-    CONTROL_PORT, ControlError, EndSessions, ExecPage, ExecReport, ExecStart, SessionsEnded, SupervisorStatus, WaitFor,
+    AgentRestart, CONTROL_PORT, ControlError, EndSessions, ExecPage, ExecReport, ExecStart, RestartAgent,
+    SessionsEnded, SupervisorStatus, WaitFor,
 };
 use molt_common::sandbox_call::FollowExec;
+use molt_lifecycle::change::RestartReply;
 use molt_platform::container::{Container, PortRequest, ask};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -59,6 +61,28 @@ impl Supervisor<'_> {
             (200, text) => Ok(parse::<SessionsEnded>(&text)?.sockets),
             (status, _) => Err(Error::RustError(format!("the supervisor answered {status}"))),
         }
+    }
+
+    /// Has the agent restarted; the same id again is the same restart.
+    pub async fn restart_agent(&self, id: &str) -> Result<RestartReply> {
+        let body = serde_json::to_string(&RestartAgent { id: id.to_owned() })?;
+        let patience = Duration::from_secs(5);
+        let (status, text) = self.ask("POST", "/v1/agent/restart", Some(&body), patience).await?;
+        Ok(match status {
+            200..=299 => match parse::<AgentRestart>(&text) {
+                Ok(restart) if restart.id == id => RestartReply::Taken,
+                _ => RestartReply::Unreachable,
+            },
+            // Another one is under way.
+            409 => RestartReply::NotNow,
+            400 | 404 | 405 | 413 | 422 => RestartReply::Refused(why(text)),
+            other => match parse::<ControlError>(&text) {
+                Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping" | "not_started") => {
+                    RestartReply::NotNow
+                }
+                _ => return Err(Error::RustError(format!("the supervisor answered {other}"))),
+            },
+        })
     }
 
     /// Starts a command.

@@ -1,9 +1,9 @@
 //! What the index is still to be told, in the storage of the object that drives the jobs. Of each job only the newest announcement counts.
 
 use super::KEPT_MS;
+use crate::sql::integer;
 use molt_common::api::jobs::JobView;
 use molt_common::time::Millis;
-use molt_platform::sql::integer;
 use serde::Deserialize;
 use worker::d1::{D1Database, D1PreparedStatement, D1Type};
 use worker::{Error, Result, SqlStorage};
@@ -34,11 +34,15 @@ struct Row {
 
 impl Outbox {
     /// The table, which exists.
+    #[must_use]
     pub fn of(sql: &SqlStorage) -> Self {
         Self { sql: sql.clone() }
     }
 
     /// Announces a job anew. Call it with the change that it is about, so that both are committed together.
+    ///
+    /// # Errors
+    /// When storage fails.
     pub fn put(&self, view: &JobView, created_at: Millis) -> Result<()> {
         self.sql.exec(
             "INSERT OR REPLACE INTO announcements (job_id, created_at, view) VALUES (?, ?, ?)",
@@ -52,6 +56,9 @@ impl Outbox {
     }
 
     /// Whether there is anything to tell.
+    ///
+    /// # Errors
+    /// When storage fails.
     pub fn is_empty(&self) -> Result<bool> {
         Ok(self.rows(1)?.is_empty())
     }

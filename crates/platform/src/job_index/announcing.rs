@@ -2,9 +2,9 @@
 
 use super::DATABASE;
 use super::outbox::Outbox;
+use crate::{entropy, log};
 use futures_util::future::{Either, select};
 use molt_common::time::Millis;
-use molt_platform::{entropy, log};
 use serde_json::json;
 use std::future::Future;
 use std::pin::pin;

@@ -1,0 +1,145 @@
+//! The alarm's part: one step of the change that is under way after each look at the container.
+
+use super::store::{Changes, Kept};
+use super::{calls, notes, tier_copy};
+use crate::sandbox::supervisor::Supervisor;
+use crate::sandbox::{drive, ownership};
+use crate::sandbox_do::Sandbox;
+use molt_common::control::SupervisorStatus;
+use molt_common::time::Millis;
+use molt_lifecycle::change::{Observation, RestartReply, Seen, Step, Told};
+use molt_lifecycle::sandbox::Event;
+use molt_platform::job_index::announcing;
+use molt_platform::{entropy, log, transaction};
+use serde_json::json;
+use std::future::Future;
+use worker::Result;
+
+/// A change that is under way is looked after this often while nothing moves.
+const LOOK_MS: u64 = 500;
+
+/// The container was asked, from `at` on.
+pub fn observed(object: &Sandbox, at: Millis, container: bool, status: Option<&SupervisorStatus>) {
+    object.observation.replace(Some(Observation {
+        at,
+        container,
+        told: status.map(Told::from),
+    }));
+}
+
+/// One step of the change that is under way. Whether another look is to follow soon.
+pub async fn step(object: &Sandbox) -> Result<bool> {
+    let Some(mut kept) = Changes::of(object)?.under_way()? else {
+        return Ok(false);
+    };
+    let now = entropy::now();
+    let before = kept.change.clone();
+    let seen = Seen::of(&ownership::view(object)?, object.observation.borrow().clone());
+    let step = kept.change.step(&seen, now);
+    let event = match step {
+        Step::Nothing | Step::Wait { .. } => None,
+        Step::RestartAgent { .. } => None,
+        Step::Need if !ownership::may_run(object)? => None,
+        Step::Need => Some(Event::Needed {
+            owner: kept.owner,
+            tier: kept.tier,
+        }),
+        Step::Stop => Some(Event::StopWanted),
+        Step::Kill => Some(Event::KillWanted),
+    };
+    // All or nothing: a step that was noted and not made would be waited for.
+    let actions = transaction::atomically(&object.state, || {
+        if kept.change != before {
+            calls::save(object, &kept, &notes::system())?;
+        }
+        event.map(|event| drive::step(object, event)).transpose()
+    })?;
+    #[cfg(feature = "induced-panic")]
+    evicted(object, &step).await?;
+    match step {
+        Step::Nothing => Ok(false),
+        Step::Wait { until } => Ok(until <= now),
+        Step::RestartAgent { attempt } => {
+            restart_agent(object, &kept, attempt).await?;
+            Ok(true)
+        }
+        Step::Need | Step::Stop | Step::Kill => {
+            if let Some(actions) = actions {
+                drive::perform(object, &object.container()?, &actions).await?;
+            }
+            Ok(true)
+        }
+    }
+}
+
+async fn restart_agent(object: &Sandbox, asked: &Kept, attempt: u32) -> Result<()> {
+    let container = object.container()?;
+    let supervisor = Supervisor {
+        token: object.store()?.control_token()?,
+        container: &container,
+    };
+    let reply = match supervisor.restart_agent(asked.change.id.as_str()).await {
+        Ok(reply) => reply,
+        Err(error) => {
+            log::error(
+                "agent_not_restarted",
+                json!({"jobId": asked.job(), "error": error.to_string()}),
+            );
+            RestartReply::Unreachable
+        }
+    };
+    // What happened during the call, such as a cancel, is in the store.
+    let changes = Changes::of(object)?;
+    let Some(mut kept) = changes.get(&asked.change.id)? else {
+        return Ok(());
+    };
+    let before = kept.change.clone();
+    kept.change.restart_replied(attempt, reply, entropy::now());
+    if kept.change != before {
+        calls::save(object, &kept, &notes::system())?;
+    }
+    Ok(())
+}
+
+/// Ends the object between what is stored and what is done, where a test asks for it.
+#[cfg(feature = "induced-panic")]
+async fn evicted(object: &Sandbox, step: &Step) -> Result<()> {
+    use molt_platform::{induced, object as runtime};
+    let word = match step {
+        Step::Need => "need",
+        Step::Stop => "stop",
+        Step::Kill => "kill",
+        Step::RestartAgent { .. } => "restart-agent",
+        Step::Wait { .. } | Step::Nothing => "wait",
+    };
+    if induced::fault(&object.env, &format!("change-evicted-{word}")).await {
+        object.state.storage().sync().await?;
+        return runtime::abort(&object.state, "induced").await;
+    }
+    Ok(())
+}
+
+/// When the alarm is wanted for changes next. Forgets what is too old.
+pub fn next_alarm(object: &Sandbox, now: Millis) -> Result<Option<Millis>> {
+    let changes = Changes::of(object)?;
+    let forget = changes.forget(now)?;
+    let look = changes.under_way()?.map(|_| now.plus(LOOK_MS));
+    Ok([look, forget].into_iter().flatten().min())
+}
+
+/// Does the work of an alarm step, and tells D1 of changes meanwhile and afterwards. What could not be told brings another alarm.
+pub async fn telling(object: &Sandbox, work: impl Future<Output = Result<()>>) -> Result<()> {
+    object.store()?;
+    let (outcome, untold) = announcing::beside(&object.state, &object.env, work).await;
+    let uncopied = tier_copy::deliver(object).await;
+    if let Some(at) = [untold, uncopied].into_iter().flatten().min() {
+        let storage = object.state.storage();
+        let wait = i64::try_from(at.since(entropy::now())).unwrap_or(i64::MAX);
+        let planned = storage.get_alarm().await?;
+        let at = i64::try_from(at.0).unwrap_or(i64::MAX);
+        if planned.is_none_or(|planned| planned > at) {
+            storage.set_alarm(wait).await?;
+        }
+    }
+    outcome
+}
