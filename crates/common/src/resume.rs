@@ -109,7 +109,7 @@ pub enum FromServer {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Welcome {
-    /// Name of the session, 128 random bits in hexadecimal. It opens nothing by itself: every connection is authenticated.
+    /// Name of the session, 32 random hexadecimal digits. It opens nothing by itself: every connection is authenticated.
     pub session: String,
     /// Whether it goes on; else it is new.
     pub resumed: bool,

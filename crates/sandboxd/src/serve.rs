@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use molt_common::close_code::SERVICE_RESTART;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -88,7 +89,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         settings.clone(),
         agent,
         Arc::clone(&activity),
-        sessions,
+        Arc::clone(&sessions),
         Arc::clone(&executor),
     );
     tokio::spawn(http_server::serve(control_port, move |request| {
@@ -104,6 +105,7 @@ async fn serve(settings: Settings) -> io::Result<()> {
         _ = interrupt.recv() => {}
     }
     tracing::info!("stopping");
+    sessions.close_all(SERVICE_RESTART, "The sandbox is stopping. Connect again in a moment.");
     finish_exchanges(&activity).await;
     stop.send_replace(true);
     let ((), agent_ended) = tokio::join!(executor.stop_all(COMMANDS_PATIENCE), supervising);

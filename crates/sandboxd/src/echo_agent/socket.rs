@@ -12,10 +12,13 @@ use serde_json::json;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use crate::clock::now_ms;
 use crate::http_server::{Body, whole};
+
+/// Longest message that it takes, in bytes.
+const LONGEST: usize = 32 * 1024 * 1024;
 
 /// The answer to a request for a WebSocket; nothing for any other request.
 pub fn upgrade(request: &mut Request<Incoming>) -> Option<Response<Body>> {
@@ -47,7 +50,11 @@ async fn talk(upgrade: OnUpgrade) {
     let Ok(upgraded) = upgrade.await else {
         return;
     };
-    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, None).await;
+    // As long as the platform passes, in one frame.
+    let config = WebSocketConfig::default()
+        .max_message_size(Some(LONGEST))
+        .max_frame_size(Some(LONGEST));
+    let mut socket = WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let challenge = json!({ "type": "event", "event": "connect.challenge", "payload": { "nonce": uuid::Uuid::new_v4(), "ts": now_ms() } });
     if socket.send(Message::text(challenge.to_string())).await.is_err() {
         return;

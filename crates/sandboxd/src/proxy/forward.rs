@@ -18,7 +18,8 @@ use tokio::sync::watch;
 use super::activity::Activity;
 use super::answer::{Answers, Asked};
 use super::headers::{self, PublicAddress};
-use super::problem::{About, Problem};
+use super::problem::Problem;
+use super::resume::Resuming;
 use super::sessions::{Admitted, Exchange, Sessions};
 use super::splice::splice;
 use super::user_activity;
@@ -42,6 +43,7 @@ pub struct Proxy {
     answers: Answers,
     uploads: Arc<Uploads>,
     client: Client<HttpConnector, Body>,
+    resuming: Arc<Resuming>,
 }
 
 impl Proxy {
@@ -70,17 +72,15 @@ impl Proxy {
             // The headers are passed as they are to be seen, the public `Host` among them.
             .set_host(false)
             .build(connector);
-        let layout = &settings.layout;
-        let way = Agent {
-            owner: settings.owner.clone(),
-            fallback: fallback.clone(),
-            port: layout.agent_port,
-            state: agent.clone(),
-            activity: Arc::clone(&activity),
-            client: client.clone(),
-        };
-        let uploads = Uploads::restore(&layout.state_dir, layout.upload_ttl_ms, way)?;
-        Ok(Arc::new(Self {
+        let resuming = Resuming::new(
+            settings,
+            fallback.clone(),
+            agent.clone(),
+            Arc::clone(&activity),
+            Arc::clone(&sessions),
+        );
+        Some(Arc::new(Self {
+            resuming,
             owner: settings.owner.clone(),
             fallback,
             agent_port: settings.layout.agent_port,
@@ -108,11 +108,13 @@ impl Proxy {
         let socket = headers::is_websocket(request.headers()) && request.method() == Method::GET;
         let exchange = if socket { Exchange::Socket } else { Exchange::Http };
         let stated = headers::session(request.headers()).ok_or(Problem::BadRequest)?;
-        let session = self.sessions.admit(stated, exchange).map_err(Problem::SessionEnded)?;
+        let session = self
+            .sessions
+            .admit(stated.clone(), exchange)
+            .map_err(Problem::SessionEnded)?;
         self.activity.request_seen();
-        if path::below(request.uri().path(), upload::PATH) {
-            let open = self.activity.exchange_opened();
-            return Ok(self.uploads.handle(request, session, open).await?);
+        if socket && Resuming::is_asked(request.headers()) {
+            return Arc::clone(&self.resuming).accept(request, stated, session);
         }
         let phase = self.agent.borrow().phase;
         if phase != SupervisorPhase::Ready {

@@ -11,6 +11,7 @@ mod exec_tree;
 mod lifecycle;
 mod proxy;
 mod real_agent;
+mod resume;
 mod secrets;
 mod sessions;
 mod socket;

@@ -72,6 +72,17 @@ impl Sandbox {
 
     /// The same with something in its home, which then belongs to the agent's user.
     pub fn of_with(agent: &str, args: &[&str], furnish: impl FnOnce(&Path)) -> Self {
+        Self::of_env(agent, args, &[], furnish)
+    }
+
+    /// Starts one with further variables and waits until its agent is ready.
+    pub async fn of_vars(agent: &str, vars: &[(&str, &str)]) -> Self {
+        let sandbox = Self::of_env(agent, &[], vars, |_| ());
+        sandbox.phase(SupervisorPhase::Ready).await;
+        sandbox
+    }
+
+    fn of_env(agent: &str, args: &[&str], vars: &[(&str, &str)], furnish: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new()
             .permissions(std::fs::Permissions::from_mode(0o755))
             .tempdir()
@@ -103,6 +114,7 @@ impl Sandbox {
             .env(env::PUBLIC_ORIGINS, "https://agent.example")
             .env(env::AGENT, agent)
             .env(env::TIER, "1")
+            .envs(vars.iter().copied())
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(folder.path().join("log")).unwrap())
             .spawn()
