@@ -137,6 +137,9 @@ pub struct AgentRestart {
     pub id: String,
     /// Whether the new agent's process exists. It is ready when `phase` says so.
     pub done: bool,
+    /// Why no new process could be started; then the restart is over, and the supervisor goes on trying as after a crash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// `POST /v1/exec`: start a command. Idempotent by `exec_id`: the same id again answers with the state of the first.

@@ -61,6 +61,9 @@ enum Role {
     /// Merges the platform's keys into the agent's configuration, as the agent's own user.
     #[command(hide = true)]
     WriteAgentConfig,
+    /// Removes lock files of processes that are gone from the agent's state, as the agent's own user.
+    #[command(hide = true)]
+    SweepAgentLocks,
     /// HTTP and WebSocket echo server that behaves like an agent.
     EchoAgent(echo_agent::EchoArgs),
 }
@@ -75,6 +78,7 @@ pub fn run() -> ExitCode {
         Role::RunCommand => shim::command::run(),
         Role::RunAgent => shim::agent::run(),
         Role::WriteAgentConfig => agent::config_file::run(),
+        Role::SweepAgentLocks => agent::locks::run(),
         Role::EchoAgent(args) => echo_agent::run(&args),
     }
 }

@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::agent::Supervisor;
+use crate::agent::{AgentWork, Restarts, Supervisor, observe_work};
 use crate::control::Control;
 use crate::exec::Executor;
 use crate::http_server;
@@ -81,8 +81,11 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let sessions = Arc::new(Sessions::default());
     let executor = Executor::restore(layout).await?;
     let (stop, stopped) = watch::channel(false);
-    let (supervisor, agent) = Supervisor::new(settings.clone(), stopped);
+    let restarts = Arc::new(Restarts::restore(layout));
+    let (supervisor, agent) = Supervisor::new(settings.clone(), stopped, Arc::clone(&restarts), Arc::clone(&sessions));
     let supervising = tokio::spawn(supervisor.run());
+    let work = Arc::new(AgentWork::default());
+    tokio::spawn(observe_work(settings.clone(), agent.clone(), Arc::clone(&work)));
 
     let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity), Arc::clone(&sessions))?;
     let control = Control::new(
@@ -91,6 +94,8 @@ async fn serve(settings: Settings) -> io::Result<()> {
         Arc::clone(&activity),
         Arc::clone(&sessions),
         Arc::clone(&executor),
+        restarts,
+        work,
     );
     tokio::spawn(http_server::serve(control_port, move |request| {
         Arc::clone(&control).handle(request)

@@ -1,22 +1,17 @@
 //! Writing the agent's configuration file.
 //!
-//! The home belongs to the agent, which may have put a link where the file or its folder is expected. So a process of the agent's own user
-//! does the writing (`sandboxd write-agent-config`): it cannot read or overwrite more than the agent can.
+//! A process of the agent's own user does the writing (`sandboxd write-agent-config`): it cannot read or overwrite more than the agent can.
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::process::ExitCode;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
 
-use super::config;
-use crate::process::confine::{Confinement, confine};
-use crate::process::hardening;
+use super::{as_agent, config};
 use crate::settings::Settings;
 
 /// Folder of the agent's state within its home.
@@ -26,7 +21,8 @@ const FILE: &str = "openclaw.json";
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Copies of unreadable documents that are told apart by number.
 const MAX_ASIDE: u32 = 1000;
-const PATIENCE: Duration = Duration::from_secs(15);
+/// Role of the process that does it.
+pub const ROLE: &str = "write-agent-config";
 
 /// What the writing process is told, on its standard input.
 #[derive(Serialize, Deserialize)]
@@ -50,64 +46,32 @@ pub enum Outcome {
     SetAside(String),
 }
 
+/// What the writing process found and did.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// What became of the file.
+    pub outcome: Outcome,
+    /// The password that the user has chosen for clients on loopback, if any: the agent asks for it and for no other.
+    pub password: Option<String>,
+}
+
 /// Has a process of the agent's user write the file.
-pub async fn write(settings: &Settings) -> io::Result<Outcome> {
+pub async fn write(settings: &Settings) -> io::Result<Written> {
     let layout = &settings.layout;
     let order = Order {
         home: layout.home.clone(),
         locked: config::locked(&settings.owner, &settings.public_origins, layout.agent_port),
         defaults: config::defaults(),
     };
-    let mut command = Command::new(crate::process::own_program::own_program()?);
-    command
-        .arg("write-agent-config")
-        .env_clear()
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit());
-    confine(
-        &mut command,
-        &Confinement::of_agent_user(layout, layout.home.clone(), 0),
-    )?;
-    // The process ends when the thread that started it ends; `kill_on_drop` covers the time-out.
-    let mut child = tokio::process::Command::from(command).kill_on_drop(true).spawn()?;
-    let mut pipe = child.stdin.take().ok_or_else(|| io::Error::other("no pipe"))?;
-    let work = async {
-        pipe.write_all(&serde_json::to_vec(&order)?).await?;
-        drop(pipe);
-        let output = child.wait_with_output().await?;
-        if !output.status.success() {
-            return Err(io::Error::other(format!(
-                "the writing process ended with {}",
-                output.status
-            )));
-        }
-        Ok(serde_json::from_slice(&output.stdout)?)
-    };
-    tokio::time::timeout(PATIENCE, work).await?
+    as_agent::ask(layout, ROLE, &order).await
 }
 
 /// `sandboxd write-agent-config`.
 pub fn run() -> ExitCode {
-    hardening::make_undumpable();
-    let work = || -> io::Result<()> {
-        let mut order = Vec::new();
-        io::stdin().read_to_end(&mut order)?;
-        let order: Order = serde_json::from_slice(&order)?;
-        let outcome = merge_file(&order.home.join(STATE_FOLDER), &order.locked, &order.defaults)?;
-        serde_json::to_writer(io::stdout(), &outcome)?;
-        io::stdout().flush()
-    };
-    match work() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(%error, "cannot write the agent's configuration");
-            ExitCode::FAILURE
-        }
-    }
+    as_agent::answer(|order: Order| merge_file(&order.home.join(STATE_FOLDER), &order.locked, &order.defaults))
 }
 
-fn merge_file(folder: &Path, locked: &Value, defaults: &Value) -> io::Result<Outcome> {
+fn merge_file(folder: &Path, locked: &Value, defaults: &Value) -> io::Result<Written> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let path = folder.join(FILE);
     let (document, outcome) = match read_document(&path) {
@@ -121,11 +85,15 @@ fn merge_file(folder: &Path, locked: &Value, defaults: &Value) -> io::Result<Out
     };
     let merged = config::merge(&document, locked, defaults);
     // A document that needs no change keeps its comments and its order.
+    let password = merged["gateway"]["auth"]["password"].as_str().map(str::to_owned);
     if outcome == Outcome::Merged && merged == document {
-        return Ok(Outcome::Unchanged);
+        return Ok(Written {
+            outcome: Outcome::Unchanged,
+            password,
+        });
     }
     replace(folder, &path, &merged)?;
-    Ok(outcome)
+    Ok(Written { outcome, password })
 }
 
 /// The user's document; an error text when there is one that cannot be understood.
@@ -199,7 +167,9 @@ mod tests {
             fs::create_dir_all(&folder).unwrap();
             fs::write(folder.join(FILE), existing).unwrap();
         }
-        let outcome = merge_file(&folder, &json!({"gateway": {"port": 5}}), &json!({"d": 1})).unwrap();
+        let outcome = merge_file(&folder, &json!({"gateway": {"port": 5}}), &json!({"d": 1}))
+            .unwrap()
+            .outcome;
         let document = json5::from_str(&fs::read_to_string(folder.join(FILE)).unwrap()).unwrap();
         (home, outcome, document)
     }
@@ -253,7 +223,7 @@ mod tests {
             assert_eq!(fs::read(folder.join("openclaw.json.unreadable-1")).unwrap(), broken);
             fs::write(folder.join(FILE), "again: broken").unwrap();
             let again = merge_file(&folder, &json!({}), &json!({})).unwrap();
-            assert_eq!(again, Outcome::SetAside("openclaw.json.unreadable-2".into()));
+            assert_eq!(again.outcome, Outcome::SetAside("openclaw.json.unreadable-2".into()));
         }
     }
 }

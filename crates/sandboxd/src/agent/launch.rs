@@ -8,7 +8,7 @@ use crate::settings::{AgentKind, Settings};
 use crate::shim::{AgentSpec, Launch};
 
 /// Above the supervisor's 0, below a command's: when memory is short a command goes first, then the agent.
-const OOM_SCORE_ADJ: u16 = 300;
+pub const OOM_SCORE_ADJ: u16 = 300;
 /// Exact entry point of the package; its `bin` entry names the same file.
 const OPENCLAW_ENTRY: &str = "node_modules/openclaw/openclaw.mjs";
 

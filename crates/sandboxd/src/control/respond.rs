@@ -6,6 +6,7 @@ use molt_common::control::ControlError;
 use serde::Serialize;
 
 use super::body::BodyError;
+use crate::agent::RestartRefusal;
 use crate::exec::StartRefusal;
 use crate::http_server::{Body, whole};
 
@@ -24,6 +25,8 @@ pub enum Refusal {
     Body(#[from] BodyError),
     #[error(transparent)]
     Start(#[from] StartRefusal),
+    #[error(transparent)]
+    Restart(#[from] RestartRefusal),
     #[error("the state of the command is not known now: {0}")]
     Unanswered(#[from] std::io::Error),
 }
@@ -34,9 +37,13 @@ impl Refusal {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::Invalid(_) | Self::Body(BodyError::BrokeOff) | Self::Start(StartRefusal::Invalid(_)) => {
-                (StatusCode::BAD_REQUEST, "invalid_request")
-            }
+            Self::Invalid(_)
+            | Self::Body(BodyError::BrokeOff)
+            | Self::Start(StartRefusal::Invalid(_))
+            | Self::Restart(RestartRefusal::Id) => (StatusCode::BAD_REQUEST, "invalid_request"),
+            Self::Restart(RestartRefusal::UnderWay(_)) => (StatusCode::CONFLICT, "conflict"),
+            Self::Restart(RestartRefusal::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+            Self::Restart(RestartRefusal::NotNoted(_)) => (StatusCode::SERVICE_UNAVAILABLE, "not_started"),
             Self::Body(BodyError::TooLarge) => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
             Self::Start(StartRefusal::Conflict) => (StatusCode::CONFLICT, "conflict"),
             Self::Start(StartRefusal::Stopping) => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),

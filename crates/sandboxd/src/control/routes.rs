@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
-use molt_common::control::{EndSessions, ExecStart, SessionsEnded, SupervisorStatus};
+use molt_common::control::{
+    AgentRestart, EndSessions, ExecStart, RestartAgent, SessionsEnded, SupervisorPhase, SupervisorStatus,
+};
 use molt_common::trust::SessionRef;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -14,7 +16,7 @@ use tokio::sync::watch;
 use super::auth::TokenCheck;
 use super::respond::{self, Refusal};
 use super::{body, query};
-use crate::agent::{AgentState, Supervisor};
+use crate::agent::{AgentState, AgentWork, RestartRefusal, Restarts, Supervisor};
 use crate::clock::now_ms;
 use crate::exec::Executor;
 use crate::http_server::Body;
@@ -29,6 +31,8 @@ pub struct Control {
     activity: Arc<Activity>,
     sessions: Arc<Sessions>,
     executor: Arc<Executor>,
+    restarts: Arc<Restarts>,
+    work: Arc<AgentWork>,
 }
 
 /// Paths of the API.
@@ -40,6 +44,7 @@ enum Route<'a> {
     Command(&'a str),
     Output(&'a str),
     EndSessions,
+    RestartAgent,
 }
 
 impl<'a> Route<'a> {
@@ -49,6 +54,7 @@ impl<'a> Route<'a> {
             "/v1/status" => Some(Self::Status),
             "/v1/exec" => Some(Self::Commands),
             "/v1/sessions/end" => Some(Self::EndSessions),
+            "/v1/agent/restart" => Some(Self::RestartAgent),
             _ => match path.strip_prefix("/v1/exec/") {
                 Some(rest) => match rest.split_once('/') {
                     None if !rest.is_empty() => Some(Self::Command(rest)),
@@ -69,6 +75,8 @@ impl Control {
         activity: Arc<Activity>,
         sessions: Arc<Sessions>,
         executor: Arc<Executor>,
+        restarts: Arc<Restarts>,
+        work: Arc<AgentWork>,
     ) -> Arc<Self> {
         let token = TokenCheck::new(settings.control_token.expose());
         Arc::new(Self {
@@ -78,6 +86,8 @@ impl Control {
             activity,
             sessions,
             executor,
+            restarts,
+            work,
         })
     }
 
@@ -102,6 +112,10 @@ impl Control {
                 StatusCode::OK,
                 &self.end_sessions(&document(incoming).await?)?,
             )),
+            (Some(Route::RestartAgent), Method::POST) => {
+                let wanted: RestartAgent = document(incoming).await?;
+                Ok(respond::json(StatusCode::ACCEPTED, &self.restart_agent(&wanted)?))
+            }
             (Some(Route::Commands), Method::POST) => {
                 let start: ExecStart = document(incoming).await?;
                 Ok(respond::json(StatusCode::ACCEPTED, &self.executor.start(start).await?))
@@ -117,7 +131,9 @@ impl Control {
             (Some(Route::Command(id)), Method::DELETE) => known(StatusCode::ACCEPTED, self.executor.cancel(id).await?),
             (Some(Route::Health), _) => Err(Refusal::MethodNotAllowed("GET, HEAD")),
             (Some(Route::Status | Route::Output(_)), _) => Err(Refusal::MethodNotAllowed("GET")),
-            (Some(Route::Commands | Route::EndSessions), _) => Err(Refusal::MethodNotAllowed("POST")),
+            (Some(Route::Commands | Route::EndSessions | Route::RestartAgent), _) => {
+                Err(Refusal::MethodNotAllowed("POST"))
+            }
             (Some(Route::Command(_)), _) => Err(Refusal::MethodNotAllowed("GET, DELETE")),
         }
     }
@@ -132,8 +148,35 @@ impl Control {
         Ok(SessionsEnded { sockets })
     }
 
+    fn restart_agent(&self, wanted: &RestartAgent) -> Result<AgentRestart, Refusal> {
+        let agent = self.agent.borrow();
+        if agent.phase == SupervisorPhase::Stopping {
+            return Err(RestartRefusal::Stopping.into());
+        }
+        Ok(self.restarts.ask(&wanted.id, agent.pid)?)
+    }
+
+    /// What is going on now, in the words of the contract.
+    fn busy(&self, agent_works: bool) -> Vec<String> {
+        let busy = [
+            ("command", self.executor.running() > 0),
+            ("agent", agent_works),
+            ("exchange", self.activity.busy_exchanges() > 0),
+        ];
+        busy.into_iter()
+            .filter(|(_, busy)| *busy)
+            .map(|(word, _)| word.to_owned())
+            .collect()
+    }
+
     async fn status(&self) -> SupervisorStatus {
         let agent = self.agent.borrow().clone();
+        let work = self.work.now(&agent);
+        let last_active_at = [
+            self.activity.last_person_at(),
+            self.executor.last_active_at(),
+            work.last_active_at,
+        ];
         let log_tail = Supervisor::log_tail(&self.settings, &agent).await;
         SupervisorStatus {
             boot_id: self.settings.boot_id.clone(),
@@ -147,10 +190,10 @@ impl Control {
             last_request_at: self.activity.last_request_at(),
             last_client_frame_at: self.activity.last_client_frame_at(),
             running_commands: self.executor.running(),
-            last_active_at: None,
-            busy: vec![],
-            next_wake_at: None,
-            restart: None,
+            last_active_at: last_active_at.into_iter().max().flatten(),
+            busy: self.busy(work.busy),
+            next_wake_at: work.next_wake_at,
+            restart: self.restarts.newest(),
             log_tail,
             now: now_ms(),
         }

@@ -12,6 +12,9 @@
 //! | `POST /echo-body` | the body, streamed back |
 //! | `GET /stream?n=&ms=` | `n` chunks (default 5), `ms` milliseconds apart (default 0) |
 //! | `GET /set-cookie?name=` | sets a cookie of that name |
+//! | `POST /work` `{"ms": n}` | is at work by itself for so long, as if it talked with a model |
+//! | `POST /schedule` `{"at": ms}` | has something to do at that time (epoch milliseconds); `null` forgets it. Kept in the home |
+//! | `GET /agent-work` | JSON for the supervisor: `busy`, `nextWakeAt`, and `ran`: how often the schedule came true |
 //! | `POST /crash?code=` | exits with that code (default 1) |
 //! | what [`probes`] and [`wire`] list | HTTP as an agent may speak it: parts, codings, errors, answers that break off |
 //! | WebSocket, any path | event `connect.challenge`, then every frame back; text `close:<code>:<reason>` closes |
@@ -19,7 +22,7 @@
 //! How long it is "starting" comes from `--start-delay-ms`; the file `.echo-start-delay-ms` in the home, when it is there, counts instead,
 //! so that a test can change it between two starts.
 
-mod probes;
+mod own_work;
 mod routes;
 mod socket;
 mod wire;
@@ -35,6 +38,8 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::http_server;
+use own_work::OwnWork;
 use routes::Echo;
 
 /// File in the home that holds a start delay in milliseconds.
@@ -67,7 +72,8 @@ async fn serve(args: &EchoArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
     let delay = Duration::from_millis(delay_from_file().unwrap_or(args.start_delay_ms));
-    let echo = Arc::new(Echo::new(Instant::now() + delay));
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let echo = Arc::new(Echo::new(Instant::now() + delay, OwnWork::restore(&home)));
     tracing::info!(
         port = args.port,
         start_delay_ms = delay.as_millis(),

@@ -12,24 +12,21 @@ use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
-use super::probes::Probes;
+use super::own_work::OwnWork;
 use super::socket;
 use crate::agent::USER_HEADER;
 use crate::http_server::{Body, whole};
 
-/// What it knows: when it stops "starting".
+/// What it knows: when it stops "starting", and what it does by itself.
 pub struct Echo {
     ready_at: Instant,
-    probes: Probes,
+    work: OwnWork,
 }
 
 impl Echo {
     /// Ready from `ready_at` on.
-    pub fn new(ready_at: Instant) -> Self {
-        Self {
-            ready_at,
-            probes: Probes::default(),
-        }
+    pub const fn new(ready_at: Instant, work: OwnWork) -> Self {
+        Self { ready_at, work }
     }
 
     /// Answers one request.
@@ -56,6 +53,18 @@ impl Echo {
             ("/stream", Method::GET) => chunks(number("n", 5), Duration::from_millis(number("ms", 0))),
             ("/set-cookie", Method::GET) => set_cookie(&query),
             ("/headers", Method::GET) => headers(&query),
+            ("/work", Method::POST) => {
+                self.take(request, |work, order| work.begin(order["ms"].as_u64()?))
+                    .await
+            }
+            ("/schedule", Method::POST) => {
+                self.take(request, |work, order| {
+                    let at = order.get("at").filter(|at| at.is_null() || at.is_u64())?;
+                    work.schedule(at.as_u64()).ok()
+                })
+                .await
+            }
+            ("/agent-work", Method::GET) => typed(self.work.told().to_string(), "application/json"),
             ("/crash", Method::POST) => {
                 tracing::error!("asked to crash");
                 std::process::exit(i32::try_from(number("code", 1)).unwrap_or(1))
@@ -68,7 +77,28 @@ impl Echo {
     }
 }
 
-pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+impl Echo {
+    /// Takes an order in JSON, and says what that has changed.
+    async fn take(
+        &self,
+        request: Request<Incoming>,
+        take: impl FnOnce(&OwnWork, &serde_json::Value) -> Option<()>,
+    ) -> Response<Body> {
+        let body = request
+            .into_body()
+            .collect()
+            .await
+            .map(|body| body.to_bytes())
+            .unwrap_or_default();
+        let order = serde_json::from_slice(&body).unwrap_or_default();
+        match take(&self.work, &order) {
+            Some(()) => typed(self.work.told().to_string(), "application/json"),
+            None => status(StatusCode::BAD_REQUEST, "not an order"),
+        }
+    }
+}
+
+fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))

@@ -78,6 +78,11 @@ impl Executor {
         u32::try_from(self.known().running().count()).unwrap_or(u32::MAX)
     }
 
+    /// Epoch milliseconds at which a command ran last: now while one does.
+    pub fn last_active_at(&self) -> Option<u64> {
+        self.known().last_active_at(now_ms())
+    }
+
     /// Starts a command, or finds the one that this id has started before.
     pub async fn start(self: &Arc<Self>, request: ExecStart) -> Result<ExecReport, StartRefusal> {
         let digest = journal::digest(&request).map_err(StartRefusal::NotStarted)?;

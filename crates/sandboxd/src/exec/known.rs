@@ -85,6 +85,17 @@ impl KnownCommands {
             .map(|(exec_id, _)| exec_id)
     }
 
+    /// When one ran last, `now_ms` while one does.
+    pub fn last_active_at(&self, now_ms: u64) -> Option<u64> {
+        let progress = self.commands.values().map(|known| *known.progress.borrow());
+        progress
+            .map(|progress| match progress {
+                Progress::Done { at } => at,
+                Progress::Launching | Progress::Running => now_ms,
+            })
+            .max()
+    }
+
     /// From now on nothing new is taken.
     pub const fn stop(&mut self) {
         self.stopping = true;

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// How long `serve` may take to stop the agent and the commands: the agent's 20 s, the commands' 5 s run at the same time, and some air.
-pub const STOP_PATIENCE: Duration = Duration::from_secs(28);
+/// How long `serve` may take to stop the agent and the commands: answers that have begun 2 s, the agent 16 s and the end of its tree, while the commands
+/// have their 5 s, and some air. The edge kills the container after 25 s.
+pub const STOP_PATIENCE: Duration = Duration::from_secs(22);
 /// What a daemon that a command left behind gets between TERM and KILL when `serve` has stopped everything else.
-pub const LEFTOVER_GRACE: Duration = Duration::from_secs(2);
+pub const LEFTOVER_GRACE: Duration = Duration::from_secs(1);
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,6 +68,11 @@ fn below(root: i32, all: &[Member]) -> Vec<Member> {
 
 /// Everything that descends from this process and has not ended.
 pub fn living_descendants() -> Vec<Member> {
+    living_below(Pid::this().as_raw())
+}
+
+/// Everything that descends from the process `root` and has not ended.
+pub fn living_below(root: i32) -> Vec<Member> {
     let Ok(entries) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -76,7 +81,7 @@ pub fn living_descendants() -> Vec<Member> {
         .filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter_map(Member::of)
         .collect();
-    let mut members = below(Pid::this().as_raw(), &all);
+    let mut members = below(root, &all);
     members.retain(|member| !member.zombie);
     members
 }

@@ -97,22 +97,29 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
 
     let mut reaper = Reaper::new(pid);
     let mut kill_at: Option<Instant> = None;
+    let usual = Duration::from_millis(spec.stop_grace_ms);
     let exit = loop {
         let stop_asked = tokio::select! {
             _ = ended.recv() => match reaper.reap() {
                 Some(exit) => break exit,
-                None => false,
+                None => None,
             },
-            Some(_) = stop.recv(), if kill_at.is_none() => true,
-            _ = terminated.recv(), if kill_at.is_none() => true,
+            Some(order) = stop.recv() => Some(order.grace_limit.unwrap_or(usual).min(usual)),
+            _ = terminated.recv() => Some(usual),
             () = child::until(kill_at) => {
                 reaper.kill(Scope::All);
                 kill_at = Some(Instant::now() + Duration::from_millis(100));
-                false
+                None
             }
         };
-        if stop_asked {
-            kill_at = Some(Instant::now() + Duration::from_millis(spec.stop_grace_ms));
+        if let Some(grace) = stop_asked {
+            // A second order can only hasten the end, and TERM is said once: to some programs the second means at once.
+            let wanted = Instant::now() + grace;
+            let first = kill_at.is_none();
+            kill_at = Some(kill_at.map_or(wanted, |kill_at| kill_at.min(wanted)));
+            if !first {
+                continue;
+            }
             // Only the main process: it ends its children itself, in the order that keeps its data whole.
             let _ = kill(pid, Signal::SIGTERM);
         }
