@@ -10,6 +10,7 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use molt_common::close_code::{cut_reason, legal_or};
 use molt_common::resume::FromServer;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Error;
@@ -145,11 +146,12 @@ pub fn close_agent(mut socket: Socket, code: u16, reason: &str) {
 }
 
 /// Reads on until the end: closing with unread bytes would reset the connection, and take our close frame along.
-async fn drain(socket: &mut Socket) -> Result<(), Error> {
-    while let Some(message) = socket.next().await {
-        message?;
-    }
-    Ok(())
+async fn drain(socket: &mut Socket) -> std::io::Result<()> {
+    while let Some(Ok(_)) = socket.next().await {}
+    // Of a message that is too long the rest is still to come.
+    let connection = socket.get_mut();
+    connection.shutdown().await?;
+    tokio::io::copy(connection, &mut tokio::io::sink()).await.map(drop)
 }
 
 /// A close frame that may be sent.
