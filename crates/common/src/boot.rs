@@ -133,7 +133,11 @@ impl BootView {
             text: said.text.into(),
             cause: view.cause.as_deref().map(clean),
             log_tail: view.log_tail.iter().skip(log_from).map(|line| clean(line)).collect(),
-            usual_ms: steps.iter().map(|step| step.usual_ms).sum(),
+            usual_ms: steps
+                .iter()
+                .map(|step| step.usual_ms)
+                .sum::<Option<u64>>()
+                .filter(|_| !steps.is_empty()),
             elapsed_ms: elapsed(view, start, now),
             retry_in_ms: view.retry_at.map(|at| at.since(now)),
             steps,

@@ -78,6 +78,8 @@ fn nothing_is_usual_before_it_was_measured() {
     let boot = boot(&view(Lifecycle::Starting, Some(Phase::Container)));
     assert_eq!((boot.usual_ms, boot.elapsed_ms), (None, Some(4_000)));
     assert_eq!(boot.steps.len(), 3);
+    // Nor where there is no start.
+    assert_eq!(self::boot(&view(Lifecycle::Running, Some(Phase::Ready))).usual_ms, None);
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub async fn who_waits_learns_of_a_failure_at_once(stack: Arc<Stack>) {
     let asking = async {
         loop {
             let reply = stack.get("/echo").user(&user).send().await;
-            if reply.status == 503 && reply.json(503)["code"] == "sandbox_failed" {
+            if reply.status == 503 && reply.text().contains("\"code\":\"sandbox_failed\"") {
                 return (reply, Instant::now());
             }
         }
@@ -101,7 +101,10 @@ pub async fn who_waits_learns_of_a_failure_at_once(stack: Arc<Stack>) {
     assert!(apart < Duration::from_secs(5), "{apart:?}");
     let wait = u64::from(retry_after(&reply));
     assert!((1..=66).contains(&wait), "{wait}");
-    let detail = reply.json(503)["detail"].as_str().unwrap_or_default().to_owned();
+    let detail = reply.problem(503, "sandbox_failed")["detail"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     assert!(
         detail.contains(
             failed["cause"]

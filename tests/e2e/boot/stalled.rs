@@ -4,7 +4,7 @@ use e2e_tests::launch::Launch;
 use e2e_tests::people::User;
 use e2e_tests::processes::{self, Process};
 use e2e_tests::stack::Stack;
-use e2e_tests::wait::{repeatedly, until};
+use e2e_tests::wait::{repeatedly, until, within};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::time::Duration;
@@ -13,9 +13,16 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// The processes of the agent in a user's container.
 async fn agents(stack: &Stack, user: &User) -> Vec<Process> {
-    let Some(container) = stack.engine.running(user).await.first().copied() else {
-        return Vec::new();
-    };
+    stack
+        .engine
+        .running(user)
+        .await
+        .into_iter()
+        .flat_map(agents_in)
+        .collect()
+}
+
+fn agents_in(container: i32) -> Vec<Process> {
     let mut members = processes::tree(container);
     // The shim names it on its own command line as well; the agent itself begins with its program.
     members.retain(|process| process.command.split_whitespace().nth(1) == Some("echo-agent"));
@@ -53,21 +60,35 @@ pub async fn stall(stack: &Stack, user: &User) -> Stalled {
         for process in &before {
             Launch::signal(process.pid, Signal::SIGKILL);
         }
-        let new = until("there is another agent", LIMIT, async || {
-            let now: Vec<_> = agents(stack, user)
-                .await
-                .into_iter()
-                .filter(|one| !before.contains(one))
-                .collect();
-            (!now.is_empty()).then_some(now)
-        })
-        .await;
+        let container = stack.engine.only(user).await;
+        let next = async {
+            loop {
+                let now: Vec<_> = agents_in(container)
+                    .into_iter()
+                    .filter(|one| !before.contains(one))
+                    .collect();
+                if !now.is_empty() {
+                    return now;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        // At once: it is to be stopped before it has answered anything.
+        let new = within("there is another agent", LIMIT, next).await;
         for process in &new {
             Launch::signal(process.pid, Signal::SIGSTOP);
         }
         let stalled = Stalled(new);
         // Somebody notices only when somebody asks; it may have answered before it was stopped, and is then replaced once more.
-        stack.get("/").user(user).browser().send().await.expect(503);
+        let asked = stack
+            .get("/")
+            .user(user)
+            .browser()
+            .attempt_any(Duration::from_secs(3))
+            .await;
+        if asked != Some(503) {
+            return None;
+        }
         let starting = boot(stack, user).await["lifecycle"] == "starting";
         starting.then_some(stalled)
     })

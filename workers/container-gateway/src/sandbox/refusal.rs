@@ -63,7 +63,7 @@ impl<'a> Asker<'a> {
             );
         }
         let notice = Notice {
-            title: &problem.title,
+            title: heading(&problem),
             text: &problem.detail,
             small: &small,
             links: &links,
@@ -86,6 +86,16 @@ impl<'a> Asker<'a> {
                 respond::with(302, &[("location", "/login"), ("cache-control", "no-store")], None)
             }
         }
+    }
+}
+
+fn heading(problem: &Problem) -> &str {
+    match problem.code.as_str() {
+        "no_capacity" => "All places are taken",
+        "sandbox_failed" => "Your sandbox could not be started",
+        "sandbox_not_ready" | "too_many_waiting" => "Your sandbox is not ready",
+        "sandbox_unreachable" => "Your sandbox did not answer",
+        _ => &problem.title,
     }
 }
 
