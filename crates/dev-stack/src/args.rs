@@ -108,6 +108,9 @@ pub struct UpArgs {
     /// Lets sandboxes reach this host at this address although it is private; may be repeated
     #[arg(long, value_name = "NAME=IP:PORT", value_parser = parse_allowed_host)]
     pub allow_host: Vec<String>,
+    /// Most sandboxes that run at the same time; a start beyond that is refused as for want of room
+    #[arg(long, value_name = "N")]
+    pub max_containers: Option<usize>,
     /// Gives a worker this variable instead of the one in its configuration; may be repeated
     #[arg(long, value_name = "WORKER.NAME=VALUE")]
     pub var: Vec<VarOverride>,

@@ -60,6 +60,9 @@ pub fn command(args: &UpArgs, socket: &Path, run: &Path, images: &Path) -> Vec<S
     for host in &args.allow_host {
         command.extend(["--allow-host".to_owned(), host.clone()]);
     }
+    if let Some(most) = args.max_containers {
+        command.extend(["--max-containers".to_owned(), most.to_string()]);
+    }
     command
 }
 

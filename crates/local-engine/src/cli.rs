@@ -70,6 +70,9 @@ pub struct ServeArgs {
     /// Lets every sandbox reach IP:PORT of the host's network as NAME, at the same port. May be repeated.
     #[arg(long, value_name = "NAME=IP:PORT")]
     pub allow_host: Vec<AllowHost>,
+    /// Most sandboxes that run at the same time, as `max_instances` of a deployment; without it there is no limit.
+    #[arg(long, value_name = "N")]
+    pub max_containers: Option<usize>,
 }
 
 #[cfg(test)]

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::cgroup::{Cgroups, Hierarchy};
 use crate::container::registry::Registry;
 use crate::container::{Container, Kind};
@@ -39,6 +41,8 @@ pub struct Engine {
     pub cgroups: Cgroups,
     /// The services of the host's network that sandboxes may use.
     pub allowed: Arc<AllowHosts>,
+    /// A place for each sandbox that may run; `None` without a limit.
+    pub places: Option<Arc<Semaphore>>,
     images: Images,
     stopping: AtomicBool,
 }
@@ -59,7 +63,12 @@ pub enum SetUpError {
 
 impl Engine {
     /// Sets an engine up, removes what an earlier one left behind and says aloud what this machine lacks.
-    pub async fn set_up(run_dir: RunDir, images: Images, allowed: Vec<AllowHost>) -> Result<Arc<Self>, SetUpError> {
+    pub async fn set_up(
+        run_dir: RunDir,
+        images: Images,
+        allowed: Vec<AllowHost>,
+        most: Option<usize>,
+    ) -> Result<Arc<Self>, SetUpError> {
         let bubblewrap = find_program("bwrap").ok_or(SetUpError::Program("bwrap", "bubblewrap"))?;
         let mut engine = Self {
             containers: Registry::default(),
@@ -71,6 +80,7 @@ impl Engine {
             identity: Identity::detect(run_dir.number()),
             cgroups: Cgroups::new(Hierarchy::detect(), &run_dir.instance()),
             allowed: Arc::new(AllowHosts::new(allowed)),
+            places: most.map(|most| Arc::new(Semaphore::new(most))),
             images,
             stopping: AtomicBool::new(false),
             run_dir,

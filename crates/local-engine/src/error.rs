@@ -34,6 +34,9 @@ pub enum EngineError {
     /// This engine does not do that.
     #[error("not implemented by this engine: {0}")]
     NotImplemented(String),
+    /// As many sandboxes run as may. In the words of the platform, by which a worker knows it.
+    #[error("Maximum number of running container instances exceeded. Try again later")]
+    NoPlace,
     /// The engine is about to end.
     #[error("the engine is stopping")]
     Stopping,
@@ -71,7 +74,7 @@ impl EngineError {
             Self::NameTaken(_) | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::NotImplemented(_) => StatusCode::NOT_IMPLEMENTED,
-            Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Stopping | Self::NoPlace => StatusCode::SERVICE_UNAVAILABLE,
             Self::Namespace(_) | Self::Start(_) | Self::Authority(_) | Self::Io(..) => {
                 StatusCode::INTERNAL_SERVER_ERROR
             }

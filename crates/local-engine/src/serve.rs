@@ -46,7 +46,7 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     let images = Images::load(&args.images)?;
     let run_dir = RunDir::open(&args.run_dir)?;
     let listener = listen(&args.socket).map_err(|error| ServeError::Socket(args.socket.clone(), error))?;
-    let engine = match Engine::set_up(run_dir, images, args.allow_host).await {
+    let engine = match Engine::set_up(run_dir, images, args.allow_host, args.max_containers).await {
         Ok(engine) => engine,
         Err(error) => {
             drop(std::fs::remove_file(&args.socket));

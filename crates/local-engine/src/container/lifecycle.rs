@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use chrono::Utc;
 use nix::sys::signal::Signal;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
 use super::request::{CreateRequest, check_name};
 use super::sidecar::Sidecar;
@@ -138,6 +138,7 @@ impl Engine {
 
     async fn start_app(self: &Arc<Self>, container: &Arc<Container>, app: &App) -> Result<(), EngineError> {
         let begun = std::time::Instant::now();
+        let place = self.take_place()?;
         let network = self.network_for(container)?;
         let files = RootFiles::prepare(&self.files_of(container), &app.image, network.ids().first_host_id())
             .map_err(|error| EngineError::Io("cannot make the files of the container", error))?;
@@ -179,8 +180,19 @@ impl Engine {
             ms = begun.elapsed().as_millis() as u64,
             "started"
         );
-        tokio::spawn(watch_over(Arc::clone(container), supervision, cgroup));
+        let container = Arc::clone(container);
+        tokio::spawn(async move {
+            watch_over(container, supervision, cgroup).await;
+            drop(place);
+        });
         Ok(())
+    }
+
+    /// A place among the sandboxes that may run; `None` where there is no limit.
+    fn take_place(&self) -> Result<Option<OwnedSemaphorePermit>, EngineError> {
+        let Some(places) = &self.places else { return Ok(None) };
+        let place = Arc::clone(places).try_acquire_owned();
+        place.map(Some).map_err(|_| EngineError::NoPlace)
     }
 
     fn network_for(&self, container: &Container) -> Result<Arc<NetworkNamespace>, EngineError> {
