@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
+use hyper::header::{HOST, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use super::activity::Activity;
 use super::answer::{Answers, Asked};
 use super::headers::{self, PublicAddress};
+use super::inject::{self, Injecting};
 use super::problem::Problem;
 use super::resume::Resuming;
 use super::sessions::{Admitted, Exchange, Sessions};
@@ -40,8 +42,8 @@ pub struct Proxy {
     agent: watch::Receiver<AgentState>,
     activity: Arc<Activity>,
     sessions: Arc<Sessions>,
-    answers: Answers,
-    uploads: Arc<Uploads>,
+    /// What goes into the agent's pages.
+    page_tag: &'static str,
     client: Client<HttpConnector, Body>,
     resuming: Arc<Resuming>,
 }
@@ -87,8 +89,7 @@ impl Proxy {
             agent,
             activity,
             sessions,
-            answers: Answers::new(),
-            uploads,
+            page_tag: inject::tag(settings.socket_resume),
             client,
         }))
     }
@@ -133,14 +134,33 @@ impl Proxy {
             open = open.listening();
         }
         let (parts, body) = request.into_parts();
-        let outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
-        let asked = self.asked(&parts);
+        let mut outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
+        let page = inject::asks_for_page(&parts.method, &parts.headers).then(|| {
+            inject::prepare(outgoing.headers_mut());
+            outgoing.headers().get(HOST).cloned()
+        });
         let answer = self.ask(outgoing, &mut session).await?;
-        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            // Nobody asked for another protocol.
-            return Err(Problem::AgentBrokeOff);
+        let answer = answered(answer, |body| AnswerBody::new(body, session, open).boxed(), false);
+        Ok(match page {
+            Some(host) => self.with_tag(answer, host.as_ref()),
+            None => answer,
+        })
+    }
+
+    /// An answer to a browser that asked for a document, known to it by this host: with the tag, where it is a page that takes it.
+    fn with_tag(&self, answer: Response<Body>, host: Option<&HeaderValue>) -> Response<Body> {
+        match inject::takes_tag(answer.status().as_u16(), answer.headers(), host) {
+            Ok(true) => {
+                let (mut parts, body) = answer.into_parts();
+                inject::adapt(&mut parts.headers);
+                Response::from_parts(parts, Injecting::new(body, self.page_tag).boxed())
+            }
+            Ok(false) => answer,
+            Err(refusal) => {
+                tracing::info!(%refusal, "a page is left without the script for its sockets");
+                answer
+            }
         }
-        Ok(self.answers.whole(answer, &asked, session, open).await)
     }
 
     async fn open_socket(

@@ -11,6 +11,7 @@ pub mod frames;
 pub mod headers;
 mod heartbeat;
 mod lost;
+pub mod inject;
 mod one_way;
 mod problem;
 mod resume;
