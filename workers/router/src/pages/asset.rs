@@ -6,7 +6,22 @@ use molt_platform::respond;
 use web_sys::Response;
 use worker::Result;
 
-const ASSETS: [(&str, &str, &str); 4] = [
+/// The script of the agent's pages, one scope of all its parts; `install.js` begins what the others only declare.
+const SOCKET: &str = concat!(
+    "(() => {\n\"use strict\";\n",
+    include_str!("../../assets/socket/protocol.js"),
+    include_str!("../../assets/socket/words.js"),
+    include_str!("../../assets/socket/gate.js"),
+    include_str!("../../assets/socket/window.js"),
+    include_str!("../../assets/socket/plain.js"),
+    include_str!("../../assets/socket/resuming.js"),
+    include_str!("../../assets/socket/socket.js"),
+    include_str!("../../assets/socket/status_line.js"),
+    include_str!("../../assets/socket/install.js"),
+    "})();\n"
+);
+
+const ASSETS: [(&str, &str, &str); 5] = [
     ("icon.svg", "image/svg+xml", include_str!("../../assets/icon.svg")),
     (
         "page.css",
@@ -23,6 +38,7 @@ const ASSETS: [(&str, &str, &str); 4] = [
         "text/javascript; charset=utf-8",
         include_str!("../../assets/boot.js"),
     ),
+    ("socket.js", "text/javascript; charset=utf-8", SOCKET),
 ];
 
 /// `/_molt/assets/<name>`.
