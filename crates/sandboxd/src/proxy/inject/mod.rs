@@ -5,14 +5,13 @@
 //! back than one unfinished comment or tag before its head.
 
 mod body;
-mod place;
+pub mod place;
 mod policy;
 
 use hyper::Method;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 pub use body::Injecting;
-pub use place::Place;
 pub use policy::{Refusal, allows_own_script};
 
 /// The tag for pages whose sockets resume (`molt_common::resume`).
