@@ -30,13 +30,17 @@ export class Browser {
     this.#artifacts = artifacts;
   }
 
-  /** Starts CHROME_BIN. Screenshots go to MOLT_ARTIFACTS, or to a new folder for temporary files. @returns {Promise<Browser>} */
-  static async start() {
+  /**
+   * Starts CHROME_BIN. Screenshots go to MOLT_ARTIFACTS, or to a new folder for temporary files.
+   * @param {string[]} [further] flags
+   * @returns {Promise<Browser>}
+   */
+  static async start(further = []) {
     const executablePath = process.env.CHROME_BIN || CANDIDATES.find((path) => existsSync(path));
     if (!executablePath) throw new Error('there is no Chromium: run scripts/setup --for test, or set CHROME_BIN');
     const artifacts = process.env.MOLT_ARTIFACTS || mkdtempSync(join(tmpdir(), 'molt-screenshots-'));
     mkdirSync(artifacts, { recursive: true });
-    return new Browser(await chromium.launch({ executablePath, args: FLAGS }), artifacts);
+    return new Browser(await chromium.launch({ executablePath, args: [...FLAGS, ...further] }), artifacts);
   }
 
   /** Folder of the screenshots. */

@@ -8,6 +8,7 @@ const BOOT_STATUS = 503;
  * @property {string} url
  * @property {string[]} received text frames, in order
  * @property {boolean} open
+ * @property {number} [firstAt] when the first frame came; milliseconds
  */
 
 /** Records one page: addresses it asked for, its sockets, and what went wrong on pages of ours. */
@@ -61,7 +62,10 @@ export class PageWatch {
     const seen = { url: socket.url(), received: [], open: true };
     this.sockets.push(seen);
     this.addresses.push(seen.url);
-    socket.on('framereceived', ({ payload }) => seen.received.push(payload.toString()));
+    socket.on('framereceived', ({ payload }) => {
+      seen.firstAt ??= Date.now();
+      seen.received.push(payload.toString());
+    });
     socket.on('close', () => (seen.open = false));
   }
 }

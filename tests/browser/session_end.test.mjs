@@ -21,6 +21,8 @@ const TEST_MS = 180_000;
 const COOKIE = 'sb-access-token';
 /** What the agent's page shows as long as it has no socket: it knows none of our close codes and goes on trying. */
 const RECONNECTING = /Gateway is reconnecting/;
+/** What the platform's script says at its foot. */
+const ENDED = 'Your session has ended. Sign in again';
 
 describe('a session that ends under an open page', () => {
   let stack, browser, ada;
@@ -89,14 +91,15 @@ describe('a session that ends under an open page', () => {
     });
     assert.equal(code, 4401, reason);
     assert.ok(at >= end * 1000 && at < end * 1000 + CLOSED_MS, `${at - end * 1000} ms after the token's end`);
-    // It tries again by itself and is refused, however often.
-    await until('the page has tried again', RECONNECT_MS, async () => (await closes(ada.page)).length > 2);
-    assert.equal(ada.watch.admitted.length, 1);
+    // Its attempts wait until somebody has signed in, and it is said why.
+    await shown(ada.page.getByText(ENDED));
     await shown(ada.page.getByText(RECONNECTING).first());
     await browser.keep(ada.page, 'expired');
+    assert.deepEqual([ada.watch.admitted.length, (await closes(ada.page)).length], [1, 1]);
     await hold(ada.context, tokenLike(stack, person.token, { endsInS: 3600, session }));
     await until('the agent admitted the page again', RECONNECT_MS, () => ada.watch.admitted.length > 1);
     await hidden(ada.page.getByText(RECONNECTING).first());
+    await hidden(ada.page.getByText(ENDED));
   });
 
   scene('signing out in one tab ends the other, which a reload leads to the sign-in page', async () => {
@@ -107,10 +110,10 @@ describe('a session that ends under an open page', () => {
     const { code, reason } = await until('the socket was closed', CLOSED_MS, async () => (await closes(ada.page))[before]);
     assert.equal(code, 4402, reason);
     await shown(page.getByRole('heading', { name: 'Signed out' }));
-    await until('the page has tried again', RECONNECT_MS, async () => (await closes(ada.page)).length > before + 1);
-    assert.equal(ada.watch.admitted.length, 2, 'nobody was let in again');
+    await shown(ada.page.getByText(ENDED));
     await shown(ada.page.getByText(RECONNECTING).first());
     await browser.keep(ada.page, 'signed-out');
+    assert.deepEqual([ada.watch.admitted.length, (await closes(ada.page)).length], [2, before + 1], 'nobody was let in again');
     await ada.page.reload({ timeout: PAGE_MS });
     assert.equal(new URL(ada.page.url()).pathname, '/login');
     await ada.context.close();
@@ -127,7 +130,8 @@ describe('a session that ends under an open page', () => {
     assert.ok(response.ok, `${response.status} ${await response.text()}`);
     const { code, reason } = await until('the socket was closed', CLOSED_MS, async () => (await closes(page))[0]);
     assert.equal(code, 4403, reason);
-    await shown(page.getByText(RECONNECTING).first());
+    await shown(page.locator('molt-status').getByText('suspended'));
+    await browser.keep(page, 'suspended-at-once');
     await page.reload({ timeout: PAGE_MS });
     await shown(page.getByRole('heading', { name: 'No access' }));
     await shown(page.getByText('suspended'));

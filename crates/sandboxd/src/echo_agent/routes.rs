@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream;
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
+use hyper::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
@@ -47,7 +47,7 @@ impl Echo {
             ("/startupz", _) if ready => status(StatusCode::OK, "started"),
             ("/readyz", _) if ready => status(StatusCode::OK, "ready"),
             ("/startupz" | "/readyz", _) => status(StatusCode::SERVICE_UNAVAILABLE, "starting"),
-            ("/", Method::GET) => typed(page(request.headers()), "text/html; charset=utf-8"),
+            ("/", Method::GET) => under_policy(typed(page(request.headers()), "text/html; charset=utf-8")),
             ("/echo", _) => echo(request).await,
             ("/echo-body", Method::POST) => Response::new(request.into_body().map_err(Into::into).boxed()),
             ("/stream", Method::GET) => chunks(number("n", 5), Duration::from_millis(number("ms", 0))),
@@ -112,6 +112,14 @@ pub(super) fn typed(text: impl Into<Bytes>, kind: &'static str) -> Response<Body
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
+}
+
+/// Nothing inline and nothing foreign, a little stricter than the agent's own.
+fn under_policy(mut page: Response<Body>) -> Response<Body> {
+    let policy =
+        HeaderValue::from_static("default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors 'none'");
+    page.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    page
 }
 
 fn status(status: StatusCode, word: &str) -> Response<Body> {
