@@ -47,7 +47,9 @@ impl Echo {
             ("/startupz", _) if ready => status(StatusCode::OK, "started"),
             ("/readyz", _) if ready => status(StatusCode::OK, "ready"),
             ("/startupz" | "/readyz", _) => status(StatusCode::SERVICE_UNAVAILABLE, "starting"),
-            ("/", Method::GET) => under_policy(typed(page(request.headers()), "text/html; charset=utf-8")),
+            ("/", Method::GET | Method::HEAD) => {
+                under_policy(typed(page(request.headers()), "text/html; charset=utf-8"))
+            }
             ("/echo", _) => echo(request).await,
             ("/echo-body", Method::POST) => Response::new(request.into_body().map_err(Into::into).boxed()),
             ("/stream", Method::GET) => chunks(number("n", 5), Duration::from_millis(number("ms", 0))),

@@ -9,6 +9,7 @@ mod exec_output;
 mod exec_run;
 mod exec_tree;
 mod lifecycle;
+mod page;
 mod proxy;
 mod real_agent;
 mod resume;
