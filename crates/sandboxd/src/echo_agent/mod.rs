@@ -15,6 +15,7 @@
 //! | `POST /work` `{"ms": n}` | is at work by itself for so long, as if it talked with a model |
 //! | `POST /schedule` `{"at": ms}` | has something to do at that time (epoch milliseconds); `null` forgets it. Kept in the home |
 //! | `GET /agent-work` | JSON for the supervisor: `busy`, `nextWakeAt`, and `ran`: how often the schedule came true |
+//! | `POST /spawn?seconds=` | starts `sleep` in a session of its own, as a tool of the agent's would |
 //! | `POST /crash?code=` | exits with that code (default 1) |
 //! | what [`probes`] and [`wire`] list | HTTP as an agent may speak it: parts, codings, errors, answers that break off |
 //! | WebSocket, any path | event `connect.challenge`, then every frame back; text `close:<code>:<reason>` closes |

@@ -1,6 +1,7 @@
 //! The HTTP side of the echo agent.
 
 use std::convert::Infallible;
+use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,7 @@ impl Echo {
                 .await
             }
             ("/agent-work", Method::GET) => typed(self.work.told().to_string(), "application/json"),
+            ("/spawn", Method::POST) => spawn(number("seconds", 60)),
             ("/crash", Method::POST) => {
                 tracing::error!("asked to crash");
                 std::process::exit(i32::try_from(number("code", 1)).unwrap_or(1))
@@ -183,6 +185,23 @@ fn chunks(count: u64, apart: Duration) -> Response<Body> {
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+/// Starts a process that outlives its parent unless somebody ends it.
+fn spawn(seconds: u64) -> Response<Body> {
+    let started = tokio::process::Command::new("setsid")
+        .args(["sleep", &seconds.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    match started {
+        Ok(_) => status(StatusCode::OK, "started"),
+        Err(error) => {
+            tracing::error!(%error, "cannot start a process");
+            status(StatusCode::INTERNAL_SERVER_ERROR, "not started")
+        }
+    }
 }
 
 /// Answers with the headers that the query names, `name=value`, values as they stand there.

@@ -1,5 +1,6 @@
 //! Starts the real binary with the echo agent and looks at it from outside.
 
+mod activity;
 mod agent;
 mod control;
 mod exec_end;
@@ -12,9 +13,11 @@ mod lifecycle;
 mod page;
 mod proxy;
 mod real_agent;
-mod resume;
+mod real_agent_life;
+mod restart;
 mod secrets;
 mod sessions;
 mod socket;
 mod support;
+mod sweep;
 mod told;

@@ -44,6 +44,8 @@ pub struct Sandbox {
     folder: tempfile::TempDir,
     proxy_port: u16,
     control_port: u16,
+    /// Loopback port of its agent.
+    pub agent_port: u16,
     client: reqwest::Client,
 }
 
@@ -125,6 +127,7 @@ impl Sandbox {
             folder,
             proxy_port,
             control_port,
+            agent_port,
             client,
         }
     }
