@@ -201,7 +201,7 @@ pub enum Event {
 }
 
 /// Why a start was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The runtime or its engine failed.
     Engine,
@@ -290,6 +290,9 @@ impl Sandbox {
     }
 }
 
+#[cfg(test)]
+#[path = "sandbox_model_tests.rs"]
+mod model_tests;
 #[cfg(test)]
 #[path = "sandbox_tests.rs"]
 mod tests;
