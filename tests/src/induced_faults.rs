@@ -1,6 +1,6 @@
 //! The list of faults that workers built by `scripts/build --induced-panic` ask for (`crates/platform/src/induced.rs`), switched while they run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,6 +14,7 @@ const CALLER_LIMIT: Duration = Duration::from_secs(5);
 struct State {
     now: BTreeSet<String>,
     asked: u64,
+    had: BTreeMap<String, u64>,
 }
 
 /// Serves the list until the process ends. None is there at first.
@@ -63,6 +64,12 @@ impl InducedFaults {
         self.state().asked
     }
 
+    /// How often somebody who asked for this fault was told that it is there.
+    #[must_use]
+    pub fn had(&self, fault: &str) -> u64 {
+        self.state().had.get(fault).copied().unwrap_or_default()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nobody panics while he holds this")
     }
@@ -82,6 +89,10 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
     let body = {
         let mut state = state.lock().map_err(|_| io::ErrorKind::Other)?;
         state.asked += 1;
+        let named = named(&head).filter(|name| state.now.contains(name));
+        if let Some(name) = named {
+            *state.had.entry(name).or_default() += 1;
+        }
         state.now.iter().map(|fault| format!("{fault}\n")).collect::<String>()
     };
     let length = body.len();
@@ -89,4 +100,11 @@ fn answer(mut stream: TcpStream, state: &Mutex<State>) -> io::Result<()> {
         stream,
         "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     )
+}
+
+/// What a question `GET /?<fault>` is about.
+fn named(head: &[u8]) -> Option<String> {
+    let line = String::from_utf8_lossy(head);
+    let path = line.split_whitespace().nth(1)?;
+    Some(path.split_once('?')?.1.to_owned())
 }

@@ -5,6 +5,7 @@
 pub mod attacks;
 pub mod beside;
 pub mod call;
+pub mod changes;
 pub mod cli;
 pub mod control_kv;
 pub mod corpus;

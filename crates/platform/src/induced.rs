@@ -23,7 +23,8 @@ pub async fn fault(env: &Env, name: &str) -> bool {
     let Some(url) = settings::text(env, FAULTS_URL) else {
         return false;
     };
-    let answer = outbound::get(&url, Freshness::FromOrigin, FAULTS).await;
+    let question = format!("{url}/?{name}");
+    let answer = outbound::get(&question, Freshness::FromOrigin, FAULTS).await;
     answer.is_ok_and(|answer| answer.status == 200 && answer.body.lines().any(|line| line.trim() == name))
 }
 

@@ -112,7 +112,9 @@ async fn evicted(object: &Sandbox, step: &Step) -> Result<()> {
         Step::RestartAgent { .. } => "restart-agent",
         Step::Wait { .. } | Step::Nothing => "wait",
     };
-    if induced::fault(&object.env, &format!("change-evicted-{word}")).await {
+    // The one sandbox that is meant, so that tests may run beside each other.
+    let sandbox = object.state.id().name().unwrap_or_default();
+    if induced::fault(&object.env, &format!("change-evicted-{word}-{sandbox}")).await {
         object.state.storage().sync().await?;
         return runtime::abort(&object.state, "induced").await;
     }
