@@ -193,6 +193,22 @@ describe('a session', () => {
     assert.deepEqual([world.asked, world.wires.length], [1, 2]);
   });
 
+  test('that cannot be renewed is said to have ended, though the platform still answers for a minute', async () => {
+    const world = new World();
+    world.open();
+    world.wire.accept();
+    world.wire.end(4401, 'session expired');
+    // As the agent's page does: later than the question is answered.
+    await world.clock.pass(800);
+    const { seen } = world.open();
+    for (let second = 0; second < 60; second += 1) {
+      await world.clock.pass(1_000);
+      if (world.wire.readyState === 0) world.wire.end(1006);
+    }
+    assert.ok(world.wires.length >= 3 && world.wires.length <= 6, `${world.wires.length} connections in a minute`);
+    assert.deepEqual(seen, [], 'the page is not refused');
+  });
+
   test('of a sandbox that sleeps wakes it by an action and not by itself', async () => {
     const world = new World();
     world.open();

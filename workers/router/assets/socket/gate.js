@@ -127,7 +127,10 @@ class Gate {
   /** A connection did not get in. */
   refused() {
     this.#failed += 1;
-    this.broken(this.#situation?.is ?? "lost");
+    const { is = "lost" } = this.#situation ?? {};
+    // For a minute after a token's end the platform still answers what is under way; sockets are refused at once.
+    const ended = is === "expired" || is === "signed-out";
+    this.broken(ended ? "signed-out" : is, ended ? ASK_SELDOM_MS : 0);
   }
 
   /**
@@ -184,10 +187,10 @@ class Gate {
   #decide({ is, text, inMs }) {
     const { since, is: was } = this.#situation;
     if (is === "ready") {
-      this.#release(true);
+      this.#release(was !== "expired" && was !== "signed-out");
       return;
     }
-    this.#set(is === "lost" && was !== "signed-out" && was !== "asleep" ? "lost" : is, text);
+    this.#set(is, text);
     switch (is) {
       case "starting":
         this.#failed = 0;
@@ -217,8 +220,9 @@ class Gate {
     this.#attemptAt = Date.now();
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    if (waiting.length === 0 && ready) {
-      this.opened();
+    if (waiting.length === 0) {
+      // Whether it is well again the next connection shows, where that is not known.
+      if (ready) this.opened();
       this.back();
     }
     for (const go of waiting) {
