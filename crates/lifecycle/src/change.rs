@@ -148,6 +148,10 @@ impl Change {
 }
 
 #[cfg(test)]
+#[path = "change_machine_tests.rs"]
+mod machine_tests;
+
+#[cfg(test)]
 #[path = "change_model_tests.rs"]
 mod model_tests;
 

@@ -1,5 +1,6 @@
 use super::{Ask, Before, Change, Observation, RestartReply, Seen, Standing, Step, Told, Verdict, admit};
 use molt_common::api::JobState;
+use molt_common::control::AgentRestart;
 use molt_common::id::{ExecId, UserId};
 use molt_common::job_id::{JobId, JobKind};
 use molt_common::ownership::{Owner, Placement};
@@ -31,7 +32,11 @@ fn ready(generation: u64, at: Millis, restart: Option<(&str, bool)>) -> Seen {
     let told = Told {
         generation,
         ready: true,
-        restart: restart.map(|(id, done)| (id.to_owned(), done)),
+        restart: restart.map(|(id, done)| AgentRestart {
+            id: id.to_owned(),
+            done,
+            error: None,
+        }),
     };
     Seen {
         observation: Some(Observation {
@@ -190,6 +195,22 @@ fn an_agent_that_was_ready_before_is_not_the_new_one() {
     ));
     assert_eq!(change.step(&ready(1, T0, Some(("a", true))), T0), Step::Nothing);
     assert_eq!((change.state, &change.error), (JobState::Succeeded, &None));
+}
+
+#[test]
+fn an_agent_that_could_not_be_started_is_told() {
+    let running = seen(Lifecycle::Running, 1);
+    let mut change = accepted(&ask("a", AGENT), Before::default(), &running, standing(true, true));
+    let mut look = ready(1, T0, Some(("a", false)));
+    let told = look
+        .observation
+        .as_mut()
+        .and_then(|observation| observation.told.as_mut());
+    let restart = told.and_then(|told| told.restart.as_mut());
+    restart.unwrap().error = Some("no room".into());
+    assert_eq!(change.step(&look, T0), Step::Nothing);
+    assert_eq!(change.state, JobState::Failed);
+    assert!(change.error.is_some_and(|error| error.contains("no room")));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::seen::Seen;
 use super::{Change, LOOK_MS};
 use molt_common::api::JobState;
+use molt_common::control::AgentRestart;
 use molt_common::sandbox_call::Lifecycle;
 use molt_common::sandbox_change::Wanted;
 use molt_common::time::Millis;
@@ -123,12 +124,18 @@ impl Change {
             let text = "The sandbox stopped before its agent was seen ready.";
             return Course::End(JobState::Failed, Some(seen.why(text)));
         }
+        if seen.lifecycle == Lifecycle::Starting && seen.waits_for_capacity {
+            return Course::Need;
+        }
         let told = seen.told(self.created_at);
-        match told.and_then(|told| told.restart.as_ref()) {
-            Some((id, true)) if id == self.id.as_str() && seen.ready(self.created_at) => {
-                Course::End(JobState::Succeeded, None)
-            }
-            Some((id, _)) if id == self.id.as_str() => Course::Wait(now),
+        let restart = told.and_then(|told| told.restart.as_ref());
+        match restart.filter(|restart| restart.id == self.id.as_str()) {
+            Some(AgentRestart { error: Some(error), .. }) => Course::End(
+                JobState::Failed,
+                Some(format!("The new agent could not be started: {error}")),
+            ),
+            Some(restart) if restart.done && seen.ready(self.created_at) => Course::End(JobState::Succeeded, None),
+            Some(_) => Course::Wait(now),
             _ if seen.lifecycle != Lifecycle::Running || told.is_none() => Course::Wait(now),
             // The supervisor does not know it: it was not asked, did not hear, or was itself started again.
             _ => match self.asking.next(now) {

@@ -1,6 +1,6 @@
 //! What a change goes by: the stored state of its sandbox, and what its container said when it was last asked.
 
-use molt_common::control::{SupervisorPhase, SupervisorStatus};
+use molt_common::control::{AgentRestart, SupervisorPhase, SupervisorStatus};
 use molt_common::ownership::Owner;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::time::Millis;
@@ -12,8 +12,8 @@ pub struct Told {
     pub generation: u64,
     /// Whether the agent admits traffic.
     pub ready: bool,
-    /// Id of the newest restart of the agent, and whether the new agent exists.
-    pub restart: Option<(String, bool)>,
+    /// The newest restart of the agent that was asked for.
+    pub restart: Option<AgentRestart>,
 }
 
 impl From<&SupervisorStatus> for Told {
@@ -21,10 +21,7 @@ impl From<&SupervisorStatus> for Told {
         Self {
             generation: status.generation,
             ready: status.phase == SupervisorPhase::Ready,
-            restart: status
-                .restart
-                .as_ref()
-                .map(|restart| (restart.id.clone(), restart.done)),
+            restart: status.restart.clone(),
         }
     }
 }

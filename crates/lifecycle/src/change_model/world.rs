@@ -3,6 +3,7 @@
 
 use crate::change::{Ask, Before, CALL_LEASE_MS, Change, Observation, RestartReply, Seen, Standing, Step, Told};
 use crate::change::{Verdict, admit};
+use molt_common::control::AgentRestart;
 use molt_common::id::ExecId;
 use molt_common::sandbox_call::Lifecycle;
 use molt_common::sandbox_change::Wanted;
@@ -456,7 +457,11 @@ fn seen_of(lifecycle: Lifecycle, generation: u64, retry_at: Option<Millis>, look
             told: look.found.filter(|_| look.answered).map(|found| Told {
                 generation: found.generation,
                 ready: found.ready,
-                restart: found.restart.map(|done| ("c".into(), done)),
+                restart: found.restart.map(|done| AgentRestart {
+                    id: "c".into(),
+                    done,
+                    error: None,
+                }),
             }),
         }),
     }
