@@ -1,16 +1,20 @@
-//! `molt bulk`: one command in the sandboxes of many users.
+//! `molt bulk`: one command in the sandboxes of many users, or their restart.
 
 use crate::client::{Client, ClientError};
 use crate::console::Console;
 use crate::exec::{self, Submission, What, submit};
 use crate::follow::Patience;
+use crate::lifecycle::Scope;
 use crate::{jobs, show};
 use clap::{Args, Subcommand};
 use molt_common::api::bulk::{BulkAccepted, BulkExecRequest, BulkOptions};
+use molt_common::api::lifecycle::BulkRestartRequest;
 use molt_common::id::UserId;
+use serde::Serialize;
 use std::process::ExitCode;
 
-const PATH: &str = "/api/super/bulk/exec";
+const EXEC: &str = "/api/super/bulk/exec";
+const RESTART: &str = "/api/super/bulk/restart";
 /// The word for everybody; `--users` names nobody else by it.
 const ALL: &str = "all";
 
@@ -19,6 +23,37 @@ const ALL: &str = "all";
 pub enum Action {
     /// Runs a command in the sandboxes of many users and waits for all; ends with 0 only if each of them succeeded, else with 1.
     Exec(Box<Bulk>),
+    /// Restarts the sandboxes of many users and waits for all; ends with 0 only if each of them succeeded, else with 1.
+    Restart(Box<Restart>),
+}
+
+/// Whose sandboxes are restarted, and how.
+#[derive(Debug, Args)]
+pub struct Restart {
+    /// Users by id or name, separated by commas, or `all` for every active one whose sandbox runs
+    #[arg(long, value_name = "USERS", required = true, value_delimiter = ',')]
+    pub users: Vec<String>,
+    /// Restarts under way at once, 1 to 50; 5 when not given
+    #[arg(long)]
+    pub concurrency: Option<u32>,
+    /// Time between the beginning of one and of the next, such as 5s
+    #[arg(long, value_name = "DURATION", value_parser = exec::millis)]
+    pub delay: Option<u64>,
+    /// What is started again
+    #[arg(long, value_enum, default_value_t = Scope::Agent)]
+    pub scope: Scope,
+    /// The disks may go
+    #[arg(long)]
+    pub discard_disk: bool,
+    /// Begins no further one after that many did not succeed
+    #[arg(long, value_name = "N")]
+    pub stop_after_failures: Option<u32>,
+    /// Time until one has failed, such as 90s or 10m; 5m when not given
+    #[arg(long, value_name = "DURATION", value_parser = exec::millis)]
+    pub timeout: Option<u64>,
+    /// How it is submitted and waited for.
+    #[command(flatten)]
+    pub submission: Submission,
 }
 
 /// For whom, and how many at once.
@@ -46,19 +81,45 @@ pub struct Bulk {
 /// # Errors
 /// See [`ClientError`].
 pub fn run(client: &Client, action: &Action, json: bool) -> Result<ExitCode, ClientError> {
-    let Action::Exec(bulk) = action;
+    match action {
+        Action::Exec(bulk) => {
+            let request = BulkExecRequest {
+                exec: bulk.what.request()?,
+                options: BulkOptions {
+                    user_ids: whose(client, &bulk.users)?,
+                    concurrency: bulk.concurrency,
+                    stop_after_failures: bulk.stop_after_failures,
+                },
+            };
+            begin(client, EXEC, &request, &bulk.submission, json)
+        }
+        Action::Restart(bulk) => {
+            let request = BulkRestartRequest {
+                user_ids: whose(client, &bulk.users)?,
+                concurrency: bulk.concurrency,
+                delay_ms: bulk.delay,
+                scope: Some(bulk.scope.into()),
+                discard_disk: bulk.discard_disk,
+                stop_after_failures: bulk.stop_after_failures,
+                timeout_ms: bulk.timeout,
+                ..BulkRestartRequest::default()
+            };
+            begin(client, RESTART, &request, &bulk.submission, json)
+        }
+    }
+}
+
+fn begin(
+    client: &Client,
+    path: &str,
+    request: &impl Serialize,
+    submission: &Submission,
+    json: bool,
+) -> Result<ExitCode, ClientError> {
     let mut console = Console::default();
-    let request = BulkExecRequest {
-        exec: bulk.what.request()?,
-        options: BulkOptions {
-            user_ids: whose(client, &bulk.users)?,
-            concurrency: bulk.concurrency,
-            stop_after_failures: bulk.stop_after_failures,
-        },
-    };
-    let interrupts = bulk.submission.interrupts()?;
-    let key = bulk.submission.key();
-    let (answer, accepted) = submit::<BulkAccepted>(client, PATH, &key, &request, Patience::default(), &mut console)?;
+    let interrupts = submission.interrupts()?;
+    let key = submission.key();
+    let (answer, accepted) = submit::<BulkAccepted>(client, path, &key, request, Patience::default(), &mut console)?;
     let Some(mut interrupts) = interrupts else {
         if json {
             show::line(&answer.to_string())?;

@@ -171,16 +171,17 @@ impl Client {
         self.read(path, answer)
     }
 
-    /// Every entry of a list, page after page; `field` of a page holds its entries.
+    /// Every entry of a list, page after page; `field` of a page holds its entries, and `path` may have a query.
     ///
     /// # Errors
     /// See [`ClientError`].
     pub fn list(&self, path: &str, field: &str) -> Result<Vec<Value>, ClientError> {
         let mut entries = Vec::new();
         let mut cursor = String::new();
+        let sign = if path.contains('?') { '&' } else { '?' };
         loop {
             // A cursor may be an e-mail address, and a plus sign in a query means a space.
-            let page = self.get(&format!("{path}?cursor={}", encoded(&cursor)), true)?;
+            let page = self.get(&format!("{path}{sign}cursor={}", encoded(&cursor)), true)?;
             let Some(found) = page.get(field).and_then(Value::as_array) else {
                 return Err(ClientError::Unexpected(path.into(), page.to_string()));
             };

@@ -59,6 +59,12 @@ impl Console {
         }
     }
 
+    /// Whether anybody would see a line that says what is being waited for.
+    #[must_use]
+    pub fn shows() -> bool {
+        io::stderr().is_terminal()
+    }
+
     /// Shows on a terminal, with the time that passes, what is being waited for; elsewhere nothing.
     pub fn wait_for(&mut self, what: &str) {
         if self.mute || self.line.as_ref().is_some_and(|(shown, _)| shown == what) {

@@ -13,12 +13,14 @@ mod flags;
 mod follow;
 mod jobs;
 mod keys;
+mod lifecycle;
 mod migrate;
 mod show;
 mod users;
 
 use clap::{Parser, Subcommand};
 use client::{Client, ClientError};
+use molt_common::sandbox_call::Lifecycle;
 use std::process::ExitCode;
 
 /// Where `scripts/dev` listens.
@@ -34,7 +36,8 @@ const EVERYWHERE: &str = "Options of every command";
     after_help = "The admin secret, or an admin key (molt_…) in its place, is read from the environment variable MOLT_ADMIN_SECRET.\n\n\
                   Exit codes: 0 done, 2 not done. Besides:\n  \
                   exec, jobs attach      as the command ended, see `molt exec --help`\n  \
-                  bulk exec, jobs watch  1 when not everything succeeded, 130 interrupted\n  \
+                  bulk, jobs watch       1 when not everything succeeded, 130 interrupted\n  \
+                  wake, restart, reset, destroy, tier, image  the same\n  \
                   audit verify           1 for a broken chain\n  \
                   migrate                1 when a check failed and it was undone, 2 not begun, 3 when somebody has to look, 130 interrupted"
 )]
@@ -82,23 +85,48 @@ enum Command {
     State {
         /// User id or name.
         user: Option<String>,
+        /// Asks a running sandbox how it is now, which changes nothing
+        #[arg(long, requires = "user")]
+        probe: bool,
+        /// Only sandboxes that stand there, such as running or failed
+        #[arg(long, conflicts_with = "user", value_parser = lifecycle_word)]
+        lifecycle: Option<Lifecycle>,
     },
+    /// Wakes a user's sandbox and waits until it runs. A running one is left alone.
+    Wake(lifecycle::Wake),
+    /// Restarts a user's agent, or with `--scope sandbox` the whole sandbox, and waits until it runs again.
+    Restart(lifecycle::Restart),
+    /// Kills everything in a user's sandbox at once and starts it from nothing, whatever else is under way.
+    Reset(lifecycle::Reset),
+    /// Stops a user's sandbox at once and discards its disk. Asks first; `--yes` in scripts.
+    Destroy(lifecycle::Destroy),
+    /// Gives a user's sandbox another tier; a running one is started again with it.
+    Tier(lifecycle::Tier),
+    /// Shows the image of a user's sandbox, or chooses it; a running one is started again from it.
+    Image(lifecycle::Image),
+    /// Shows when a user's sandbox may sleep, or says it.
+    KeepAlive(lifecycle::KeepAlive),
     /// Runs a command in a user's sandbox, passes on its output while it runs, and ends with its exit code.
     ///
     /// A broken connection is taken up again where it broke. When the reader of the output goes away, or on `detach`, the command goes on;
     /// `molt jobs attach` follows it again.
     #[command(after_help = exec::EXIT_CODES)]
     Exec(Box<exec::Exec>),
-    /// Runs a command in the sandboxes of many users.
+    /// Runs a command in the sandboxes of many users, or restarts them.
     Bulk {
         #[command(subcommand)]
         action: bulk::Action,
     },
-    /// Lists, follows and cancels what goes on: commands, and work for many users.
+    /// Lists, follows and cancels what goes on: commands, changes of sandboxes, and work for many users.
     Jobs {
         #[command(subcommand)]
         action: jobs::Action,
     },
+}
+
+fn lifecycle_word(text: &str) -> Result<Lifecycle, String> {
+    let all = Lifecycle::ALL.map(Lifecycle::word).join(", ");
+    Lifecycle::parse(text).ok_or_else(|| format!("must be one of {all}"))
 }
 
 fn main() -> ExitCode {
@@ -122,11 +150,33 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
         Command::Flags { action } => flags::run(&client, action, json)?,
         Command::Audit { action } => return audit::run(&client, action, json),
         Command::Migrate { action } => return Ok(migrate::run(action, &arguments.url, json)),
-        Command::State { user: None } => show::states(&client.list("/api/super/state/dashboard", "users")?, json)?,
-        Command::State { user: Some(user) } => {
-            let id = client.user(user)?;
-            show::states(&[client.get(&format!("/api/super/users/{id}/state"), true)?], json)?;
+        Command::State {
+            user: None, lifecycle, ..
+        } => {
+            let filter = lifecycle.map(|wanted| format!("?lifecycle={}", wanted.word()));
+            let path = format!("/api/super/state/dashboard{}", filter.unwrap_or_default());
+            show::states(&client.list(&path, "users")?, json)?;
         }
+        Command::State {
+            user: Some(user),
+            probe,
+            ..
+        } => {
+            let id = client.user(user)?;
+            let question = if *probe { "?probe=1" } else { "" };
+            let state = client.get(&format!("/api/super/users/{id}/state{question}"), true)?;
+            show::states(std::slice::from_ref(&state), json)?;
+            if !json {
+                show::probe(&state)?;
+            }
+        }
+        Command::Wake(asked) => return lifecycle::wake(&client, asked, json),
+        Command::Restart(asked) => return lifecycle::restart(&client, asked, json),
+        Command::Reset(asked) => return lifecycle::reset(&client, asked, json),
+        Command::Destroy(asked) => return lifecycle::destroy(&client, asked, json),
+        Command::Tier(asked) => return lifecycle::tier(&client, asked, json),
+        Command::Image(asked) => return lifecycle::image(&client, asked, json),
+        Command::KeepAlive(asked) => lifecycle::keep_alive(&client, asked, json)?,
         Command::Exec(exec) => return exec::run(&client, exec, json),
         Command::Bulk { action } => return bulk::run(&client, action, json),
         Command::Jobs { action } => return jobs::run(&client, action, json),
@@ -212,6 +262,25 @@ mod tests {
             "jobs attach exec_1 --user Ada --from-now --on-interrupt cancel",
             "jobs cancel bulk-exec.fleet.b --no-wait",
             "jobs watch bulk-exec.fleet.b",
+            "jobs list --kind lifecycle",
+            "state --lifecycle failed",
+            "state Ada --probe",
+            "wake Ada --timeout 90s",
+            "restart Ada",
+            "restart Ada --scope sandbox --discard-disk --detach",
+            "reset Ada --discard-disk --idempotency-key k",
+            "destroy Ada --yes",
+            "tier Ada 2 --discard-disk",
+            "image Ada",
+            "image Ada --channel canary --pin",
+            "image Ada --name v2 --discard-disk",
+            "image Ada --pin",
+            "image Ada --rollback",
+            "keep-alive Ada",
+            "keep-alive Ada always",
+            "keep-alive Ada idle --after 30m",
+            "bulk restart --users all --concurrency 10 --delay 2s",
+            "bulk restart --users Ada,Ben --scope sandbox --discard-disk --stop-after-failures 1 --detach",
         ] {
             assert_eq!(parses(line), Ok(()), "{line}");
         }
@@ -264,6 +333,15 @@ mod tests {
             ),
             ("exec Ada --detach --on-interrupt ask -- ls", "--on-interrupt"),
             ("bulk exec -- ls", "--users"),
+            ("bulk restart", "--users"),
+            ("state --probe", "<USER>"),
+            ("state --lifecycle awake", "sleeping"),
+            ("tier Ada 4", "1..=3"),
+            ("restart Ada --scope disk", "[possible values: agent, sandbox]"),
+            ("image Ada --channel stable --name a", "--name"),
+            ("image Ada --rollback --pin", "--pin"),
+            ("keep-alive Ada idle", "--after"),
+            ("keep-alive Ada sometimes", "always"),
             ("jobs", "attach"),
             ("jobs list --kind build", "bulk-exec"),
             ("jobs list --state asleep", "timed_out"),

@@ -117,6 +117,37 @@ pub fn key(answer: &Value, json: bool) -> Result<(), ClientError> {
     print_one(KEY, answer, json)
 }
 
+/// The image of a sandbox.
+pub fn image(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(&["userId", "generation", "image", "nextImage"], answer, json)
+}
+
+/// When a sandbox may sleep.
+pub fn keep_alive(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(
+        &["userId", "keepAlive", "lastActiveAt", "sleepsAt", "wakesAt"],
+        answer,
+        json,
+    )
+}
+
+/// What a sandbox said when it was asked just now, below its state.
+pub fn probe(state: &Value) -> Result<(), ClientError> {
+    let Some(probe) = state.get("probe") else { return Ok(()) };
+    line("")?;
+    let columns = [
+        "reachable",
+        "container",
+        "latencyMs",
+        "phase",
+        "agentPid",
+        "openSockets",
+        "runningCommands",
+        "busy",
+    ];
+    line(&table(&columns, std::slice::from_ref(probe)))
+}
+
 /// States of sandboxes.
 pub fn states(entries: &[Value], json: bool) -> Result<(), ClientError> {
     print(
@@ -128,6 +159,8 @@ pub fn states(entries: &[Value], json: bool) -> Result<(), ClientError> {
             "phase",
             "generation",
             "ageMs",
+            "sleepsAt",
+            "change",
             "error",
         ],
         entries,

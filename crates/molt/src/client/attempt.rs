@@ -5,7 +5,7 @@ use molt_common::problem::Problem;
 use serde_json::Value;
 use std::io;
 use std::time::Duration;
-use ureq::http::Response;
+use ureq::http::{Method, Response};
 use ureq::{Body, Error};
 
 /// A connection is made by then, or there is none.
@@ -75,15 +75,24 @@ impl Client {
         self.json(path, self.judged(path, answer)?)
     }
 
-    /// `POST` of JSON under an idempotency key, which makes it safe to repeat.
+    /// Sends JSON under an idempotency key, which makes it safe to repeat.
     ///
     /// # Errors
     /// [`Failed`].
-    pub fn try_post(&self, path: &str, key: &str, body: &impl serde::Serialize) -> Result<Value, Failed> {
+    pub fn try_send(
+        &self,
+        method: &Method,
+        path: &str,
+        key: &str,
+        body: &impl serde::Serialize,
+    ) -> Result<Value, Failed> {
         let secret = self.secret().map_err(Failed::Lasting)?;
-        let request = self.agent.post(self.address(path)).header(SECRET, secret);
-        let answer = request.header("idempotency-key", key).send_json(body);
-        self.json(path, self.judged(path, answer)?)
+        let request = match *method {
+            Method::PUT => self.agent.put(self.address(path)),
+            _ => self.agent.post(self.address(path)),
+        };
+        let request = request.header(SECRET, secret).header("idempotency-key", key);
+        self.json(path, self.judged(path, request.send_json(body))?)
     }
 
     /// `DELETE`.

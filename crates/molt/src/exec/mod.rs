@@ -6,7 +6,8 @@ mod submit;
 mod values;
 
 pub use args::{Exec, Submission, What};
-pub use submit::submit;
+pub use submit::{submit, submit_with};
+pub use values::millis;
 
 use crate::client::{Client, ClientError};
 use crate::console::Console;

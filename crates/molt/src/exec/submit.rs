@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
+use ureq::http::Method;
 
 /// For how long submitting is tried.
 const TRIED: Duration = Duration::from_secs(120);
@@ -32,10 +33,26 @@ pub fn submit<T: DeserializeOwned>(
     patience: Patience,
     console: &mut Console,
 ) -> Result<Accepted<T>, ClientError> {
+    submit_with(client, Method::POST, path, key, body, patience, console)
+}
+
+/// The same with `POST` or `PUT`.
+///
+/// # Errors
+/// As [`submit`].
+pub fn submit_with<T: DeserializeOwned>(
+    client: &Client,
+    method: Method,
+    path: &str,
+    key: &str,
+    body: &impl serde::Serialize,
+    patience: Patience,
+    console: &mut Console,
+) -> Result<Accepted<T>, ClientError> {
     let begun = Instant::now();
     let mut patience = patience;
     let answer = loop {
-        let (error, wait) = match client.try_post(path, key, body) {
+        let (error, wait) = match client.try_send(&method, path, key, body) {
             Ok(answer) => break answer,
             Err(Failed::Lasting(error)) => return Err(error),
             Err(Failed::Passing {

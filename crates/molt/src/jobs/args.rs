@@ -27,7 +27,7 @@ pub enum Action {
 /// Which jobs are listed.
 #[derive(Debug, Args)]
 pub struct List {
-    /// `exec` or `bulk-exec`
+    /// `exec`, `bulk-exec`, `lifecycle` or `bulk-restart`
     #[arg(long, value_parser = kind)]
     pub kind: Option<JobKind>,
     /// On whose sandbox; id or name

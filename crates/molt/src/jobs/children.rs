@@ -30,7 +30,11 @@ fn row(child: &Value) -> Value {
     let text = |name: &str| child.get(name).and_then(Value::as_str);
     let user = text("userId").and_then(|user| UserId::parse(user).ok());
     let exec = text("execId").and_then(|exec| ExecId::parse(exec).ok());
-    let job = user.zip(exec).map(|(user, exec)| JobId::exec(user, exec));
+    // A release that told no job of a part told its command.
+    let job = match text("jobId") {
+        Some(job) => JobId::parse(job).ok(),
+        None => user.zip(exec).map(|(user, exec)| JobId::exec(user, exec)),
+    };
     json!({
         "userId": child.get("userId"), "state": child.get("state"), "exitCode": child.get("exitCode"), "job": job,
         "error": child.get("error"),

@@ -4,7 +4,7 @@ use crate::client::{Client, ClientError, Failed};
 use crate::console::Console;
 use crate::follow::{Cancelling, Interrupts, Patience, Wish};
 use molt_common::api::jobs::JobView;
-use molt_common::job_id::JobId;
+use molt_common::job_id::{JobId, JobKind};
 use serde_json::Value;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -61,7 +61,7 @@ pub fn watch(
                 }
                 // A question on the terminal is not written over.
                 if !interrupts.asking() {
-                    show(console, &view);
+                    show(client, console, &view);
                 }
                 patience.reset();
                 between = (between * 2).min(LATEST);
@@ -97,13 +97,53 @@ pub fn watch(
     }
 }
 
-fn show(console: &mut Console, view: &JobView) {
+fn show(client: &Client, console: &mut Console, view: &JobView) {
     match view.progress {
         Some(progress) => {
             let done = progress.succeeded + progress.failed;
             let message = format!("ended, {} under way, {} failed", progress.under_way, progress.failed);
             console.progress(done, progress.total, &message);
         }
-        None => console.wait_for(view.state.word()),
+        None => match (view.kind, view.user_id) {
+            (JobKind::Lifecycle, Some(user)) if Console::shows() => {
+                let path = format!("/api/super/users/{user}/state");
+                let sandbox = client
+                    .try_get(&path)
+                    .ok()
+                    .map(|state| standing(&state))
+                    .unwrap_or_default();
+                console.wait_for(&format!("{}: {}{sandbox}", view.title, view.state.word()));
+            }
+            _ => console.wait_for(view.state.word()),
+        },
+    }
+}
+
+/// Where a sandbox stands, behind what is being waited for.
+fn standing(state: &Value) -> String {
+    let text = |name: &str| state.get(name).and_then(Value::as_str);
+    match (text("lifecycle"), text("phase")) {
+        (Some("starting"), Some(phase)) => format!(", starting ({phase})"),
+        (Some(lifecycle), _) => format!(", sandbox {lifecycle}"),
+        (None, _) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::standing;
+    use serde_json::json;
+
+    #[test]
+    fn a_start_is_told_with_its_phase() {
+        assert_eq!(
+            standing(&json!({"lifecycle": "starting", "phase": "agent"})),
+            ", starting (agent)"
+        );
+        assert_eq!(
+            standing(&json!({"lifecycle": "running", "phase": "ready"})),
+            ", sandbox running"
+        );
+        assert_eq!(standing(&json!({})), "");
     }
 }
