@@ -4,6 +4,7 @@ use crate::people::User;
 use crate::reply::Reply;
 use crate::stack::Stack;
 use crate::wait::{try_until, until};
+use futures_util::future::join_all;
 use serde_json::Value;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -82,6 +83,32 @@ impl Stack {
             self.nothing_starts.store(true, Ordering::Relaxed);
             panic!("{late}; the last answer was {last}");
         }
+    }
+
+    /// So many requests at once: pages, questions, bodies and sockets by turns, each of which must get its own answer.
+    ///
+    /// # Panics
+    /// When one does not.
+    pub async fn first_requests(&self, user: &User, count: u32) {
+        let one = async |number: u32| match number % 4 {
+            // A page is answered at once, by the boot page as long as there is nothing else.
+            0 => {
+                let page = self.get(&format!("/?n={number}")).user(user).browser().send().await;
+                assert!(matches!(page.status, 200 | 503), "{}", page.status);
+            }
+            1 => {
+                let seen = Seen::from(self.get(&format!("/echo?n={number}")).user(user).send().await);
+                assert_eq!(seen.0["path"], format!("/echo?n={number}"));
+                assert_eq!(seen.header("x-openclaw-user"), Some(user.id.as_str()));
+            }
+            2 => {
+                let body = format!("body {number}");
+                let reply = self.post("/echo-body").user(user).body(body.clone()).send().await;
+                assert_eq!(reply.expect(200).text(), body);
+            }
+            _ => drop(self.socket(user).await),
+        };
+        join_all((0..count).map(one)).await;
     }
 
     /// The state of a user's sandbox, as the admin API tells it.

@@ -120,23 +120,7 @@ pub async fn who_waits_learns_of_a_failure_at_once(stack: Arc<Stack>) {
 
 pub async fn a_mixed_two_hundred_first_requests_start_one_container(stack: Arc<Stack>) {
     let user = stack.new_user().await;
-    let one = async |number: u32| match number % 4 {
-        0 => {
-            let page = stack.get(&format!("/?n={number}")).user(&user).browser().send().await;
-            assert!(matches!(page.status, 200 | 503), "{}", page.status);
-        }
-        1 => {
-            let seen = Seen::from(stack.get(&format!("/echo?n={number}")).user(&user).send().await);
-            assert_eq!(seen.0["path"], format!("/echo?n={number}"));
-        }
-        2 => {
-            let body = format!("body {number}");
-            let reply = stack.post("/echo-body").user(&user).body(body.clone()).send().await;
-            assert_eq!(reply.expect(200).text(), body);
-        }
-        _ => drop(stack.socket(&user).await),
-    };
-    join_all((0..200).map(one)).await;
+    stack.first_requests(&user, 200).await;
     stack.engine.only(&user).await;
     assert_eq!(stack.generation(&user).await, 1);
 }
