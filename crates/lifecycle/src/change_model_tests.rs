@@ -207,7 +207,7 @@ fn no_order_of_more_events_tells_an_untrue_end() {
         budget(12, 1, 2, 0, 0),
         budget(10, 2, 1, 0, 0),
         budget(10, 3, 0, 0, 0),
-        budget(8, 2, 1, 1, 0),
+        budget(8, 2, 1, 1, 1),
         budget(8, 2, 0, 2, 0),
     ]);
 }
