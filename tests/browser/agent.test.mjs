@@ -208,7 +208,7 @@ describe('a person and the agent', () => {
     const { page, watch } = await noted(browser.tab(ada.context));
     await killAgent('Ada');
     await page.goto(stack.url, { timeout: PAGE_MS });
-    await shown(page.getByRole('heading', { name: 'Opening your sandbox' }));
+    await shown(page.getByRole('heading', { name: /^(Opening your sandbox|Restarting your agent)$/ }));
     await until('the agent admitted the new page', START_MS, () => watch.admitted.length > 0);
     await connected(page);
   });

@@ -17,7 +17,7 @@ pub async fn a_browser_sees_the_start_and_then_its_agent(stack: Arc<Stack>) {
     assert!(page.header("content-type").starts_with("text/html"));
     let html = page.text();
     assert!(
-        html.contains("Opening your sandbox") && html.contains("id=\"phase\""),
+        html.contains("Opening your sandbox") && html.contains("aria-current=\"step\""),
         "{html}"
     );
     assert_eq!(html.matches("<script").count(), 1, "{html}");

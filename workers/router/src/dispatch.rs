@@ -86,7 +86,10 @@ pub async fn answer(request: &Request, env: &Env, context: &Context) -> Result<R
                 "request_failed",
                 json!({"requestId": call.id, "backend": backend, "error": error.to_string()}),
             );
-            respond::problem(&Problem::internal().request(&call.id))?
+            match backend {
+                "admin" => problem(&call, Problem::internal())?,
+                _ => pages::refused(&call, Problem::internal())?,
+            }
         }
     };
     log::info(
