@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
@@ -61,6 +62,10 @@ async fn talk(upgrade: OnUpgrade) {
     }
     while let Some(Ok(message)) = socket.next().await {
         let answer = match message {
+            Message::Text(text) if text.starts_with(RAW_CLOSE) => match raw_close(&text) {
+                Some(frame) => frame,
+                None => Message::Text(text),
+            },
             Message::Text(text) => match close_command(&text) {
                 Some(close) => {
                     let _ = socket.close(Some(close)).await;
@@ -80,6 +85,17 @@ async fn talk(upgrade: OnUpgrade) {
             return;
         }
     }
+}
+
+/// A close frame with a code that may not be sent, as a broken agent would.
+const RAW_CLOSE: &str = "raw-close:";
+
+/// `raw-close:<code>:<reason>`, whatever the code.
+fn raw_close(text: &str) -> Option<Message> {
+    let (code, reason) = text.strip_prefix(RAW_CLOSE)?.split_once(':')?;
+    let code = CloseCode::from(code.parse::<u16>().ok()?);
+    let reason = Cow::Borrowed(reason).into_owned().into();
+    Some(Message::Frame(Frame::close(Some(CloseFrame { code, reason }))))
 }
 
 /// `close:<code>:<reason>`.

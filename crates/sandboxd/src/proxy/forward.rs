@@ -178,24 +178,9 @@ impl Proxy {
             return Ok(self.answers.whole(answer, &asked, session, open).await);
         }
         let agent_side = hyper::upgrade::on(&mut answer);
-        tokio::spawn(splice(client_side, agent_side, self.activity.socket_opened(), session));
-        Ok(self.switched(&answer))
-    }
-
-    fn asked(&self, parts: &hyper::http::request::Parts) -> Asked {
-        Asked::of(
-            parts,
-            PublicAddress::stated(&parts.headers, &self.fallback),
-            self.agent_port,
-        )
-    }
-
-    /// The answer that opens a socket.
-    fn switched(&self, answer: &Response<Incoming>) -> Response<Body> {
-        let mut response = Response::new(empty());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        *response.headers_mut() = headers::to_edge(answer.headers(), &self.fallback.seen(self.agent_port), true);
-        response
+        let open = self.activity.socket_opened();
+        tokio::spawn(splice(client_side, agent_side, open, session, self.agent.clone()));
+        Ok(answered(answer, |_| empty(), true))
     }
 
     /// Asks the agent, for as long as the session lasts.

@@ -46,6 +46,19 @@ impl FrameScanner {
         }
     }
 
+    /// How many of `bytes`, which come next, come before the next control frame: all of them when there is none.
+    pub fn until_control(&self, bytes: &[u8]) -> usize {
+        let mut ahead = self.clone();
+        let mut passed = 0;
+        while let Some(rest) = bytes.get(passed..).filter(|rest| !rest.is_empty()) {
+            if ahead.at_boundary() && rest.first().is_some_and(|first| first & 0x0F >= CLOSE) && passed > 0 {
+                break;
+            }
+            passed += ahead.take_frame(rest);
+        }
+        passed
+    }
+
     /// Whether a whole close frame has passed: nothing may follow it in this direction (5.5.1).
     pub const fn closed(&self) -> bool {
         self.closed

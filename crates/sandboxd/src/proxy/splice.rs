@@ -1,20 +1,21 @@
 //! Two upgraded connections become one: bytes go both ways untouched, until a side closes or the session ends.
 
-use std::io;
 use std::time::Duration;
 
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use molt_common::close_code;
+use molt_common::close_code::GOING_AWAY;
 use tokio::io::{ReadHalf, WriteHalf, split};
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::activity::{Activity, OpenSocket};
-use super::one_way::OneWay;
-use super::sessions::{Admitted, Ending};
-use super::user_activity::ClientMessages;
+use super::control_frame::{Towards, close_frame, ping};
+use super::heartbeat::{self, Beat};
+use super::lost::{self, Closing};
+use super::one_way::{OneWay, Step};
+use super::sessions::Admitted;
+use crate::agent::AgentState;
 
 /// How long one direction may go on after the other has ended. The end of a WebSocket is an exchange of two close frames; a side that has
 /// gone without one would otherwise keep the other half open for ever.
@@ -27,8 +28,24 @@ const REPLY_PATIENCE: Duration = Duration::from_secs(1);
 type Side = TokioIo<Upgraded>;
 type Direction = OneWay<ReadHalf<Side>, WriteHalf<Side>>;
 
+/// Why it is over.
+enum End {
+    /// Both sides are to be told this, unless they have said everything already.
+    Tell(Closing),
+    /// The agent's end is gone without a word.
+    AgentLost,
+    /// Both have closed.
+    Closed,
+}
+
 /// Connects the client's side with the agent's, until both are closed or the session has ended. `open` counts the socket for as long.
-pub async fn splice(client: OnUpgrade, agent: OnUpgrade, open: OpenSocket, mut session: Admitted) {
+pub async fn splice(
+    client: OnUpgrade,
+    agent: OnUpgrade,
+    open: OpenSocket,
+    session: Admitted,
+    state: watch::Receiver<AgentState>,
+) {
     let (client, agent) = match tokio::try_join!(client, agent) {
         Ok(both) => both,
         Err(error) => {
@@ -38,60 +55,87 @@ pub async fn splice(client: OnUpgrade, agent: OnUpgrade, open: OpenSocket, mut s
     };
     let (from_client, to_client) = split(TokioIo::new(client));
     let (from_agent, to_agent) = split(TokioIo::new(agent));
-    let mut up = OneWay::new(from_client, to_agent);
-    let mut down = OneWay::new(from_agent, to_client);
-    let ended = tokio::select! {
-        outcome = carry(&mut up, &mut down, open.activity()) => {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a WebSocket broke");
-            }
-            None
+    let mut up = OneWay::new(from_client, to_agent, Towards::Agent);
+    let mut down = OneWay::new(from_agent, to_client, Towards::Client);
+    let closing = match carry(&mut up, &mut down, open.activity(), session).await {
+        End::Closed => {
+            let _ = tokio::join!(up.shut(), down.shut());
+            return;
         }
-        ending = session.closing() => Some(ending),
+        End::Tell(closing) => closing,
+        End::AgentLost => lost::why(state).await,
     };
-    if let Some(ending) = ended {
-        tracing::info!(?ending, "a socket is closed");
-        end(up, down, &ending).await;
-    }
+    tracing::info!(code = closing.code, reason = closing.reason, "a socket is closed");
+    end(up, down, &closing).await;
     drop(open);
 }
 
 /// Both directions to their ends.
-async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity) -> io::Result<()> {
-    let mut messages = ClientMessages::default();
-    let up = up.carry(|bytes, data| {
-        if data {
-            activity.client_frame_seen();
+async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity, mut session: Admitted) -> End {
+    let (mut up_ended, mut down_ended) = (false, false);
+    let (mut heard, mut asked) = (Instant::now(), false);
+    let mut until = None;
+    loop {
+        let beat = match heartbeat::beat(heard.elapsed(), asked) {
+            Beat::Gone => return End::Tell(gone("Nothing was heard of the client.")),
+            Beat::Ping => {
+                if down.takes_a_frame() {
+                    down.put_in(ping());
+                    asked = true;
+                } else {
+                    // There is no room for it within a frame.
+                    heard = Instant::now();
+                }
+                continue;
+            }
+            Beat::Wait(left) => Instant::now() + left,
+        };
+        tokio::select! {
+            step = up.step(), if !up_ended => match step {
+                Ok(Step::Read) => (heard, asked) = (Instant::now(), false),
+                Ok(Step::Wrote(data)) => if data { activity.client_frame_seen() },
+                Ok(Step::Ended) if up.closed() => up_ended = true,
+                Ok(Step::Ended) => return End::Tell(gone("The client's connection has ended.")),
+                // The agent takes no more. Its last words may be on their way.
+                Err(_) => up_ended = true,
+            },
+            step = down.step(), if !down_ended => match step {
+                Ok(Step::Read) => {}
+                // It takes what was too much for it before, or at least somebody on the way does.
+                Ok(Step::Wrote(_)) => if !down.takes_a_frame() { heard = Instant::now() },
+                Ok(Step::Ended) if down.closed() => down_ended = true,
+                Ok(Step::Ended) => return End::AgentLost,
+                Err(_) => return End::Tell(gone("The client's connection has ended.")),
+            },
+            ending = session.closing() => {
+                return End::Tell(Closing::new(ending.close_code(), ending.reason().to_owned()));
+            }
+            () = sleep_until(until.unwrap_or(beat)) => if until.is_some() { return End::Closed },
         }
-        if messages.persons(bytes) {
-            activity.person_seen();
+        if up_ended && down_ended {
+            return End::Closed;
         }
-    });
-    let down = down.carry(|_, _| ());
-    tokio::pin!(up, down);
-    tokio::select! {
-        first = &mut up => {
-            first?;
-            let _ = timeout(LINGER, down).await;
-        }
-        first = &mut down => {
-            first?;
-            let _ = timeout(LINGER, up).await;
+        if (up_ended || down_ended) && until.is_none() {
+            until = Some(Instant::now() + LINGER);
         }
     }
-    Ok(())
+}
+
+fn gone(reason: &str) -> Closing {
+    Closing::new(GOING_AWAY, reason.to_owned())
 }
 
 /// Closes both sides in order: a close frame each where a frame may stand, and where none may, only the end of the connection.
-async fn end(mut up: Direction, mut down: Direction, ending: &Ending) {
+async fn end(mut up: Direction, mut down: Direction, closing: &Closing) {
     // The rest of the frame that the client is just getting; the agent may be slow or never send it.
     let _ = timeout(FRAME_PATIENCE, down.finish_frame()).await;
-    let to_client = down.takes_a_frame().then(|| close_frame(ending, None));
-    let to_agent = up.takes_a_frame().then(|| close_frame(ending, Some(mask())));
     let farewell = async {
-        let _ = tokio::join!(tell(&mut down, to_client), tell(&mut up, to_agent));
+        let _ = tokio::join!(
+            tell(&mut down, closing, Towards::Client),
+            tell(&mut up, closing, Towards::Agent)
+        );
         // Their answers are read and dropped: closing with unread bytes would reset the connection, and take our close frame along.
-        let _ = tokio::join!(up.drain(), down.drain());
+        tokio::join!(up.drain(), down.drain());
         let _ = tokio::join!(up.shut(), down.shut());
     };
     if timeout(REPLY_PATIENCE, farewell).await.is_err() {
@@ -100,55 +144,10 @@ async fn end(mut up: Direction, mut down: Direction, ending: &Ending) {
 }
 
 /// Sends the close frame, or ends the connection where none may stand.
-async fn tell(direction: &mut Direction, frame: Option<Vec<u8>>) -> io::Result<()> {
-    match frame {
-        Some(frame) => direction.put_in(&frame).await,
-        None => direction.shut().await,
+async fn tell(direction: &mut Direction, closing: &Closing, towards: Towards) -> std::io::Result<()> {
+    if !direction.takes_a_frame() {
+        return direction.shut().await;
     }
-}
-
-/// A whole close frame; masked towards the agent, as a client's are (RFC 6455 5.1).
-fn close_frame(ending: &Ending, mask: Option<[u8; 4]>) -> Vec<u8> {
-    let mut frame = Frame::close(Some(CloseFrame {
-        code: ending.close_code().into(),
-        reason: close_code::cut_reason(ending.reason()).into(),
-    }));
-    frame.header_mut().mask = mask;
-    let mut bytes = Vec::with_capacity(128);
-    // Writing to memory cannot fail.
-    let _ = frame.format(&mut bytes);
-    bytes
-}
-
-/// Nobody may be able to foresee it (RFC 6455 5.3).
-fn mask() -> [u8; 4] {
-    let [a, b, c, d, ..] = uuid::Uuid::new_v4().into_bytes();
-    [a, b, c, d]
-}
-
-#[cfg(test)]
-mod tests {
-    use molt_common::control::SessionEnd;
-
-    use super::*;
-
-    #[test]
-    fn close_frames_are_as_the_standard_has_them() {
-        for reason in [SessionEnd::Expired, SessionEnd::SignedOut, SessionEnd::Suspended] {
-            let plain = close_frame(&Ending::Session(reason), None);
-            let length = 2 + reason.reason().len();
-            assert!(length <= 125);
-            assert_eq!(plain[..2], [0x88, length as u8]);
-            assert_eq!(plain[2..4], reason.close_code().to_be_bytes());
-            assert_eq!(&plain[4..], reason.reason().as_bytes());
-            let masked = close_frame(&Ending::Session(reason), Some([1, 2, 3, 4]));
-            assert_eq!(masked[..6], [0x88, 0x80 | length as u8, 1, 2, 3, 4]);
-            let open: Vec<u8> = masked[6..]
-                .iter()
-                .zip([1, 2, 3, 4].iter().cycle())
-                .map(|(byte, mask)| byte ^ mask)
-                .collect();
-            assert_eq!(open, plain[2..]);
-        }
-    }
+    direction.put_in(close_frame(closing.code, &closing.reason, towards));
+    direction.flush().await
 }
