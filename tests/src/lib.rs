@@ -26,6 +26,7 @@ pub mod load;
 pub mod memory;
 pub mod migration;
 pub mod operation;
+pub mod operations;
 pub mod people;
 pub mod processes;
 pub mod provider;
