@@ -26,7 +26,7 @@ pub mod load;
 pub mod memory;
 pub mod migration;
 pub mod operation;
-pub mod operations;
+pub mod parts;
 pub mod people;
 pub mod processes;
 pub mod provider;

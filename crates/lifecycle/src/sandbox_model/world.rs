@@ -441,6 +441,10 @@ impl World {
             if busy || used.is_some_and(|at| now.since(at) < IDLE_MS) {
                 self.broken = Some("it goes to sleep while it is used");
             }
+            let planned = self.container.and_then(|container| container.wake_at);
+            if planned.is_some_and(|at| at > now) && self.sandbox.wakes_at != planned {
+                self.broken = Some("it goes to sleep without its plan");
+            }
         }
         // What the agent planned is not forgotten by an orderly sleep.
         let ended = self.sandbox.rest == Rest::Asleep && self.sandbox.stage == Stage::Stopped;

@@ -38,8 +38,13 @@ pub async fn operate(
             drop(body.collect().await);
             let started = detached(engine, &container, async |engine, container| {
                 engine.start(&container).await
-            })
-            .await?;
+            });
+            let started = match started.await {
+                // Of a refused start the runtime tells its worker nothing, of a refused wait it tells the words; on the platform, too, the worker
+                // hears of it only after the start.
+                Err(EngineError::NoPlace) => true,
+                other => other?,
+            };
             Ok(no_body(if started {
                 StatusCode::NO_CONTENT
             } else {
@@ -130,5 +135,8 @@ async fn wait(container: &Container, condition: Option<&str>) -> Result<Answer, 
         Some("removed") => container.wait_until(|state| state.removed).await,
         Some(other) => return Err(EngineError::BadRequest(format!("no condition {other:?}"))),
     };
+    if state.no_place {
+        return Err(EngineError::NoPlace);
+    }
     Ok(json_answer(StatusCode::OK, &json!({"StatusCode": state.exit_code})))
 }

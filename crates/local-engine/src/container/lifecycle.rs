@@ -138,7 +138,9 @@ impl Engine {
 
     async fn start_app(self: &Arc<Self>, container: &Arc<Container>, app: &App) -> Result<(), EngineError> {
         let begun = std::time::Instant::now();
-        let place = self.take_place()?;
+        let place = self.take_place();
+        container.state.send_modify(|state| state.no_place = place.is_err());
+        let place = place?;
         let network = self.network_for(container)?;
         let files = RootFiles::prepare(&self.files_of(container), &app.image, network.ids().first_host_id())
             .map_err(|error| EngineError::Io("cannot make the files of the container", error))?;

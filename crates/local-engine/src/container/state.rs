@@ -45,6 +45,8 @@ pub struct State {
     pub cgroup: Option<String>,
     /// Whether it is gone for good.
     pub removed: bool,
+    /// Whether its last start was refused because as many run as may.
+    pub no_place: bool,
 }
 
 impl State {
@@ -59,6 +61,7 @@ impl State {
         port: None,
         cgroup: None,
         removed: false,
+        no_place: false,
     };
 
     /// The state after a start.

@@ -42,6 +42,10 @@ pub async fn look(object: &Sandbox) -> Result<()> {
             }
             Err(_) => {}
         }
+        // It ended while it was asked.
+        if !container.running() && asked_for {
+            return gone(object, &container).await;
+        }
     }
     let event = Event::Probed {
         container: container.running(),
