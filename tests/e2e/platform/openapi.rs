@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 /// Every route that these tests use, with its method and the statuses that they rely on.
-const USED: [(&str, &str, &[&str]); 19] = [
+const USED: [(&str, &str, &[&str]); 30] = [
     ("/api/super/users", "get", &["200", "400"]),
     ("/api/super/users/lookup/{name}", "get", &["200", "404"]),
     ("/api/super/users/{id}/state", "get", &["200", "400", "404"]),
@@ -38,6 +38,49 @@ const USED: [(&str, &str, &[&str]); 19] = [
         "get",
         &["200", "400", "404"],
     ),
+    ("/api/super/users/{id}/state/v2", "get", &["200", "400", "404"]),
+    (
+        "/api/super/users/{id}/wake",
+        "post",
+        &["200", "202", "400", "403", "404", "409", "422", "503", "504"],
+    ),
+    (
+        "/api/super/users/{id}/restart",
+        "post",
+        &["202", "400", "403", "404", "409", "422"],
+    ),
+    (
+        "/api/super/users/{id}/restart-async",
+        "post",
+        &["202", "400", "403", "404", "409", "422"],
+    ),
+    (
+        "/api/super/users/{id}/emergency-reset",
+        "post",
+        &["202", "400", "403", "404", "409", "422"],
+    ),
+    (
+        "/api/super/users/{id}/destroy",
+        "post",
+        &["202", "400", "404", "409", "422"],
+    ),
+    (
+        "/api/super/users/{id}/tier",
+        "put",
+        &["202", "400", "403", "404", "409", "422"],
+    ),
+    ("/api/super/users/{id}/image", "get", &["200", "400", "404"]),
+    (
+        "/api/super/users/{id}/image",
+        "put",
+        &["202", "400", "403", "404", "409", "422"],
+    ),
+    (
+        "/api/super/users/{id}/keep-alive",
+        "put",
+        &["200", "400", "403", "404", "409"],
+    ),
+    ("/api/super/bulk/restart", "post", &["202", "400", "409", "413", "422"]),
     ("/api/super/flags", "get", &["200"]),
     ("/api/super/flags/{name}", "get", &["200", "404"]),
     ("/api/super/flags/{name}", "put", &["200", "400", "404", "409", "412"]),
