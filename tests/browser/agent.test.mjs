@@ -18,8 +18,10 @@ const PAGE_MS = 10_000;
 const START_MS = 60_000;
 /** A first turn, for which the agent loads what it needs. */
 const TURN_MS = 60_000;
-/** The agent's start, and the growing pauses of its page between two attempts. */
+/** The agent's start, and until its page has heard of it. */
 const RECONNECT_MS = 60_000;
+/** What the platform promises: a page is back this soon after its agent is ready again. */
+const BACK_MS = 2_000;
 /** More than all deadlines of one test together: those say what went wrong, this only ends. */
 const TEST_MS = 240_000;
 
@@ -197,7 +199,14 @@ describe('a person and the agent', () => {
     // Until now it was one and the same socket, although nothing went through it while Ben was looked at.
     assert.deepEqual(watch.sockets.map((socket) => socket.open), [true], 'the socket was lost before the agent was killed');
     await killAgent('Ada');
+    const { token } = stack.person('Ada');
+    const ready = await until('the agent is ready again', START_MS, async () => {
+      const answer = await fetch(`${stack.url}/readyz`, { headers: { authorization: `Bearer ${token}` } }).catch(() => null);
+      return answer?.ok && Date.now();
+    });
     await until('the agent admitted the open page again', RECONNECT_MS, () => watch.admitted.length > 1);
+    const late = watch.admitted.at(-1).firstAt - ready;
+    assert.ok(late <= BACK_MS, `the page was back ${late} ms after the agent was ready`);
     await connected(page);
     await say(page, unique());
     await shown(page.getByRole('log').getByText(ANSWER_PREFIX + adasWords).first());

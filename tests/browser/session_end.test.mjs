@@ -21,7 +21,7 @@ const TEST_MS = 180_000;
 const COOKIE = 'sb-access-token';
 /** What the agent's page shows as long as it has no socket: it knows none of our close codes and goes on trying. */
 const RECONNECTING = /Gateway is reconnecting/;
-/** What the platform's script says at its foot. */
+/** What the platform's script says at the head of the page. */
 const ENDED = 'Your session has ended. Sign in again';
 
 describe('a session that ends under an open page', () => {
@@ -95,7 +95,9 @@ describe('a session that ends under an open page', () => {
     await shown(ada.page.getByText(ENDED));
     await shown(ada.page.getByText(RECONNECTING).first());
     await browser.keep(ada.page, 'expired');
-    assert.deepEqual([ada.watch.admitted.length, (await closes(ada.page)).length], [1, 1]);
+    const tries = (await closes(ada.page)).length - 1;
+    assert.ok(tries <= 2, `it has tried ${tries} times in vain`);
+    assert.equal(ada.watch.admitted.length, 1);
     await hold(ada.context, tokenLike(stack, person.token, { endsInS: 3600, session }));
     await until('the agent admitted the page again', RECONNECT_MS, () => ada.watch.admitted.length > 1);
     await hidden(ada.page.getByText(RECONNECTING).first());

@@ -152,6 +152,19 @@ describe('a connection that breaks', () => {
     assert.deepEqual(seen, ['open']);
   });
 
+  test('while the network is gone is not tried on the word of a copy', async () => {
+    const world = new World();
+    world.open();
+    world.wire.accept();
+    world.boot = { status: 200, body: { lifecycle: 'starting' }, headers: { 'x-request-id': 'one and the same' } };
+    world.wire.end(1006);
+    world.open();
+    await world.clock.pass(2_000);
+    world.boot.body = { lifecycle: 'running' };
+    await world.clock.pass(30_000);
+    assert.equal(world.wires.length, 1);
+  });
+
   test('that a ready sandbox refuses again and again is refused to the page', async () => {
     const world = new World();
     const { seen } = world.open();

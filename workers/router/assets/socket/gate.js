@@ -20,6 +20,7 @@ class BootQuestion {
 
   /** @returns {Promise<{is: string, text?: string, inMs?: number}>} */
   async ask() {
+    const unreachable = () => ({ is: navigator.onLine === false ? "offline" : "lost" });
     let answer;
     try {
       answer = await fetch("/_molt/boot", {
@@ -28,11 +29,11 @@ class BootQuestion {
         signal: AbortSignal.timeout(ASK_PATIENCE_MS),
       });
     } catch {
-      return { is: navigator.onLine === false ? "offline" : "lost" };
+      return unreachable();
     }
     // The agent's service worker answers from a copy while the network is gone.
     const id = answer.headers.get("x-request-id");
-    if (id !== null && id === this.#lastId) return { is: "offline" };
+    if (id !== null && id === this.#lastId) return unreachable();
     this.#lastId = id;
     const inMs = Number(answer.headers.get("retry-after")) * 1_000 || undefined;
     switch (answer.status) {

@@ -1,5 +1,6 @@
-// One line at the foot of the page, where there is something to say about its connection. It brings its own style sheet in a shadow tree, made by
-// script, which no content security policy forbids; it uses none of the page's names and leaves no trace when there is nothing to say.
+// One line near the head of the page, below bars and banners and away from where people write, where there is something to say about the
+// connection. It brings its own style sheet in a shadow tree, made by script, which no content security policy forbids; it uses none of the page's
+// names and leaves no trace when there is nothing to say.
 
 /** What passes sooner is not shown. */
 const SHOW_AFTER_MS = 1_500;
@@ -7,7 +8,7 @@ const SHOW_AFTER_MS = 1_500;
 const ELAPSED_AFTER_MS = 5_000;
 
 const STYLE = `
-:host { all: initial; position: fixed; inset: auto 0 max(12px, env(safe-area-inset-bottom)) 0; z-index: 2147483647; display: grid;
+:host { all: initial; position: fixed; inset: calc(52px + env(safe-area-inset-top, 0px)) 0 auto; z-index: 2147483647; display: grid;
   justify-content: center; pointer-events: none; color-scheme: light dark; }
 .line { display: flex; flex-wrap: wrap; gap: 2px 14px; align-items: baseline; max-width: min(46rem, calc(100vw - 48px)); padding: 8px 16px;
   border: 1px solid color-mix(in srgb, CanvasText 25%, Canvas); border-radius: 18px; background: Canvas; color: CanvasText;
