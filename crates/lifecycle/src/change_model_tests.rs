@@ -194,6 +194,7 @@ fn no_order_of_events_tells_an_untrue_end() {
         budget(10, 0, 1, 0, 0),
         budget(8, 1, 0, 0, 1),
         budget(7, 1, 1, 0, 0),
+        budget(4, 1, 2, 0, 0),
         budget(6, 1, 0, 1, 0),
         budget(7, 2, 0, 0, 0),
     ]);

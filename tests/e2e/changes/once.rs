@@ -10,7 +10,7 @@ use std::time::Duration;
 pub async fn one_change_at_a_time_unless_it_ends_the_other(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     let first = stack.begin_change(&user, "POST", "/wake", &json!({})).await;
-    let state = stack.get(&user.path("/state/v2")).admin().send().await.json(200);
+    let state = stack.state(&user).await;
     assert_eq!(state["change"], first.as_str(), "{state}");
     let refused = stack.post(&user.path("/restart")).admin().json(&json!({})).send().await;
     let problem = refused.problem(409, "change_in_progress");
@@ -69,22 +69,16 @@ pub async fn a_change_is_listed_and_audited(stack: Arc<Stack>) {
     let id = stack.begin_change(&user, "POST", "/wake", &json!({})).await;
     stack.job_ends(&id).await;
     stack.indexed(&id, &format!("kind=lifecycle&userId={}", user.id)).await;
-    let path = format!("/api/super/audit?chain=sandbox:{}", user.id);
-    let entries = until("the trail has both entries", Duration::from_secs(20), async || {
-        let page = stack.get(&path).admin().send().await.json(200);
-        let entries = page["entries"].as_array().expect("a list").clone();
-        let about: Vec<_> = entries
-            .into_iter()
-            .filter(|entry| entry["target"] == id.as_str())
-            .collect();
-        (about.len() == 2).then_some(about)
+    let query = format!(
+        "SELECT action FROM audit WHERE chain = 'sandbox:{}' AND target = '{id}' ORDER BY seq",
+        user.id
+    );
+    until("the trail has both entries", Duration::from_secs(60), async || {
+        let rows = stack.sql(&query).await;
+        let actions: Vec<_> = rows.iter().filter_map(|row| row["action"].as_str()).collect();
+        (actions == ["sandbox.change_accepted", "sandbox.change_ended"]).then_some(())
     })
     .await;
-    let actions: Vec<_> = entries.iter().filter_map(|entry| entry["action"].as_str()).collect();
-    assert!(
-        actions.contains(&"sandbox.change_accepted") && actions.contains(&"sandbox.change_ended"),
-        "{entries:?}"
-    );
     let verified = format!("/api/super/audit/verify?chain=sandbox:{}", user.id);
     assert_eq!(stack.get(&verified).admin().send().await.json(200)["verified"], true);
 }

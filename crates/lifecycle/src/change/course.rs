@@ -61,7 +61,8 @@ impl Change {
             // There is room for those who go on asking.
             Lifecycle::Starting if newer && seen.waits_for_capacity => Course::Need,
             Lifecycle::Running | Lifecycle::Starting if newer => Course::Wait(now),
-            Lifecycle::Running | Lifecycle::Starting | Lifecycle::Stopping if self.kills() => Course::Kill,
+            // Not one that began later and that somebody else is stopping.
+            Lifecycle::Running | Lifecycle::Starting | Lifecycle::Stopping if !newer && self.kills() => Course::Kill,
             Lifecycle::Running | Lifecycle::Starting => Course::Stop,
             Lifecycle::Stopping => Course::Wait(now),
             // A start that began for this change or beside it.
