@@ -294,5 +294,8 @@ impl Sandbox {
 #[path = "sandbox_model_tests.rs"]
 mod model_tests;
 #[cfg(test)]
+#[path = "sandbox_rest_tests.rs"]
+mod rest_tests;
+#[cfg(test)]
 #[path = "sandbox_tests.rs"]
 mod tests;

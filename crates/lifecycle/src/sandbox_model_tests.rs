@@ -139,9 +139,9 @@ fn check(budgets: &[Budget]) {
 #[test]
 fn no_order_of_events_breaks_a_promise() {
     check(&[
-        budget(1, 5, 0, 0, 0, 0, 3),
+        budget(1, 4, 0, 0, 0, 0, 3),
         budget(1, 4, 1, 1, 0, 0, 1),
-        budget(2, 4, 0, 0, 1, 0, 1),
+        budget(1, 4, 0, 0, 1, 0, 1),
         budget(1, 4, 0, 1, 0, 1, 1),
         budget(1, 3, 1, 0, 1, 0, 1),
     ]);

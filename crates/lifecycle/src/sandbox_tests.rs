@@ -3,20 +3,20 @@ use molt_common::control::SupervisorPhase;
 use molt_common::sandbox_call::Lifecycle;
 use proptest::prelude::*;
 
-const T0: Millis = Millis(1_800_000_000_000);
+pub const T0: Millis = Millis(1_800_000_000_000);
 
 fn owner() -> UserId {
     UserId::parse("0b0f3c1e-6f0e-4b51-9a35-5a7d3c0f1a11").unwrap()
 }
 
-fn needed() -> Event {
+pub fn needed() -> Event {
     Event::Needed {
         owner: owner(),
         tier: 1,
     }
 }
 
-fn status(generation: u64, phase: SupervisorPhase, boot: &str) -> Box<SupervisorStatus> {
+pub fn status(generation: u64, phase: SupervisorPhase, boot: &str) -> Box<SupervisorStatus> {
     Box::new(SupervisorStatus {
         boot_id: boot.into(),
         generation,
@@ -46,7 +46,7 @@ fn probed(generation: u64, phase: SupervisorPhase) -> Event {
     }
 }
 
-fn silent(container: bool) -> Event {
+pub fn silent(container: bool) -> Event {
     Event::Probed {
         container,
         status: None,
@@ -54,7 +54,7 @@ fn silent(container: bool) -> Event {
     }
 }
 
-fn running() -> Sandbox {
+pub fn running() -> Sandbox {
     let mut sandbox = Sandbox::default();
     sandbox.step(needed(), T0);
     sandbox.step(Event::Launching, T0);

@@ -2,7 +2,7 @@
 //! schedule, an object that may be evicted between any two steps, and a clock. The object does here what the worker's alarm does.
 
 use crate::sandbox::sleep::LocalUse;
-use crate::sandbox::{Event, Refusal, Rest, STOP_DEADLINE_MS, Sandbox, Stage};
+use crate::sandbox::{Event, Refusal, Rest, Sandbox, Stage};
 use molt_common::control::{SupervisorPhase, SupervisorStatus};
 use molt_common::id::UserId;
 use molt_common::time::Millis;
@@ -450,12 +450,6 @@ impl World {
         let ended = self.sandbox.rest == Rest::Asleep && self.sandbox.stage == Stage::Stopped;
         if ended && !by_force && before.wakes_at.is_some() && self.sandbox.wakes_at.is_none() {
             self.broken = Some("a wake-up is lost");
-        }
-        if matches!(before.stage, Stage::Stopping { began } if now.since(began) > STOP_DEADLINE_MS + 60_000)
-            && self.sandbox.stage == before.stage
-            && self.container.is_none()
-        {
-            self.broken = Some("a stop without end");
         }
     }
 }
