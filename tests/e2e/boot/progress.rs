@@ -143,7 +143,8 @@ pub async fn a_person_has_so_many_streams_and_who_goes_away_makes_room(stack: Ar
     // The page asks instead.
     assert_eq!(boot(&stack, &user).await["lifecycle"], "starting");
     open.truncate(7);
-    until("there is room again", Duration::from_secs(20), async || {
+    // Noticed with a heartbeat or two.
+    until("there is room again", Duration::from_secs(30), async || {
         let response = stack.get(EVENTS).user(&user).open().await;
         (response.status().as_u16() == 200).then_some(())
     })

@@ -15,6 +15,8 @@ use worker::{Response, Result};
 const STREAM_MS: u64 = 120_000;
 /// An agent that did not admit a request is looked at by the alarm within this time; until then what is stored says that it runs.
 const DOUBT_MS: u64 = 3_000;
+/// Milliseconds of silence after which a heartbeat is due: by it is noticed that a page was closed, whose place others may need.
+const HEARTBEAT_MS: u64 = 5_000;
 /// A stream looks this often though nothing was changed.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
@@ -100,7 +102,7 @@ impl Open {
         if self.over {
             return Ok(None);
         }
-        let silent_until = entropy::now().plus(events::HEARTBEAT_MS);
+        let silent_until = entropy::now().plus(HEARTBEAT_MS);
         loop {
             let version = self.object.waits.version();
             let progress = progress(&self.object)?;
