@@ -24,21 +24,28 @@ function keepSocket() {
   globalThis.addEventListener('online', () => log.online.push(Date.now()));
   globalThis.open = () => {
     const socket = (globalThis.socket = new WebSocket('/numbers'));
+    socket.binaryType = 'arraybuffer';
     socket.onopen = () => log.opens.push(Date.now());
     socket.onclose = ({ code, reason }) => {
       log.closes.push({ code, reason, at: Date.now() });
       if (!globalThis.patient) globalThis.open();
     };
     socket.onmessage = ({ data }) => {
-      if (!data.startsWith('n')) return;
-      log.received.push(Number(data.slice(1)));
+      // Numbers as text, short and long, and as bytes.
+      const text = typeof data === 'string' && /^n(\d+)/.exec(data);
+      if (!text && typeof data === 'string') return;
+      log.received.push(text ? Number(text[1]) : new DataView(data).getUint32(0));
       if (last) log.gap = Math.max(log.gap, Date.now() - last);
       last = Date.now();
     };
   };
   globalThis.count = () => {
     globalThis.counting = setInterval(() => {
-      if (globalThis.socket.readyState === 1) globalThis.socket.send(`n${log.sent++}`);
+      if (globalThis.socket.readyState !== 1) return;
+      const n = log.sent++;
+      const bytes = new DataView(new ArrayBuffer(n % 50 === 7 ? 200_000 : 4));
+      bytes.setUint32(0, n);
+      globalThis.socket.send(n % 3 === 1 ? bytes : `n${n}${' '.repeat(n % 70 === 5 ? 300_000 : 0)}`);
     }, 5);
   };
   globalThis.open();
@@ -201,6 +208,25 @@ for (const resume of ['on', 'off']) {
       const late = opens.at(-1) - ready;
       assert.ok(late <= BACK_MS, `back ${late} ms after the agent was ready`);
       console.log(`back ${late} ms after the agent was ready; told ${JSON.stringify(closes.map(({ code, reason }) => `${code} ${reason}`))}`);
+      await close(ada);
+    });
+
+    scene('a refusal of the agent is put in words that somebody can act on, and the page gets the agent’s own', async () => {
+      const ada = await open('Ada');
+      await ada.page.evaluate(() => {
+        globalThis.patient = true;
+        globalThis.socket.send('close:1008:unauthorized: gateway token mismatch (open the dashboard)');
+      });
+      await shown(said(ada.page).filter({ hasText: 'A restart puts them right' }));
+      const line = ada.page.locator('molt-status');
+      await shown(line.getByText('unauthorized: gateway token mismatch (open the dashboard)'));
+      assert.equal(await line.getByRole('link', { name: 'Restart the agent' }).getAttribute('href'), '/_molt/restart?next=%2F');
+      await browser.keep(ada.page, `sockets-${resume}-refused`);
+      const { closes } = await log(ada.page);
+      assert.deepEqual(closes.map(({ code, reason }) => `${code} ${reason}`), ['1008 unauthorized: gateway token mismatch (open the dashboard)']);
+      // One that is taken and stays is the end of it.
+      await ada.page.evaluate(() => globalThis.open());
+      await gone(line);
       await close(ada);
     });
 

@@ -178,6 +178,34 @@ describe('a connection that breaks', () => {
   });
 });
 
+describe('a socket that the page itself closes', () => {
+  test('is no news of the sandbox, whether or not it was open', async () => {
+    const world = new World();
+    const { socket, seen } = world.open();
+    world.wire.accept();
+    socket.close(4000, 'tick timeout');
+    world.wire.end(1006);
+    await world.clock.pass(60_000);
+    assert.deepEqual([seen, world.asked, world.nudged], [['open', 'close 1006 '], 0, 0]);
+  });
+
+  test('while it is tried leaves the others to be told how things are', async () => {
+    const world = new World();
+    world.open();
+    world.wire.accept();
+    world.wire.end(1006);
+    const { socket } = world.open();
+    await world.clock.pass(1_000);
+    assert.equal(world.wires.length, 2);
+    socket.close();
+    const asked = world.asked;
+    await world.clock.pass(2_000);
+    assert.equal(world.asked, asked + 1, 'nobody finds out whether all is well');
+    await world.clock.pass(60_000);
+    assert.equal(world.asked, asked + 1);
+  });
+});
+
 describe('a session', () => {
   test('that ended keeps attempts back until somebody has signed in', async () => {
     const world = new World();

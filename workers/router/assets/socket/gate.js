@@ -106,6 +106,7 @@ class Gate {
       go(this.#ready);
       return () => undefined;
     }
+    if (this.#waiting.size === 0 && this.#situation.is === "failed") this.#in(0);
     this.#waiting.add(go);
     return () => this.#waiting.delete(go);
   }
@@ -118,10 +119,8 @@ class Gate {
     this.#ready = true;
     const waiting = [...this.#waiting];
     this.#waiting.clear();
-    if (this.#situation) {
-      this.#situation = null;
-      this.says(null);
-    }
+    this.#situation = null;
+    this.says(null);
     for (const go of waiting) go(true);
   }
 
@@ -132,6 +131,13 @@ class Gate {
     // For a minute after a token's end the platform still answers what is under way; sockets are refused at once.
     const ended = is === "expired" || is === "signed-out";
     this.broken(ended ? "signed-out" : is, ended ? ASK_SELDOM_MS : 0);
+  }
+
+  /** The page closed a socket while its connection was tried: whether all is well nobody knows. */
+  abandoned() {
+    if (!this.#situation || !this.#trying) return;
+    this.#trying = false;
+    this.#in(reconnectAfter(this.#failed));
   }
 
   /**
@@ -199,11 +205,14 @@ class Gate {
         break;
       case "failed": {
         const wait = this.#attemptAt + Math.max(ATTEMPT_MS, inMs ?? 0) - Date.now();
-        if (wait <= 0 && this.#waiting.size > 0) this.#release(false);
+        if (this.#waiting.size === 0) this.#in(ASK_SELDOM_MS);
+        else if (wait <= 0) this.#release(false);
         else this.#in(Math.min(Math.max(wait, ASK_MS), ASK_LONG_MS));
         break;
       }
       case "asleep":
+        this.#in(3 * ASK_SELDOM_MS);
+        break;
       case "signed-out":
       case "suspended":
         this.#in(ASK_SELDOM_MS);

@@ -20,7 +20,7 @@ function install() {
     const words = now && SITUATIONS[now.is];
     situation = now && { ...words, text: now.text || words.text, since: now.since };
     clearTimeout(admitted);
-    if (!now) {
+    if (!now && refusal) {
       admitted = setTimeout(() => {
         refusal = null;
         draw();

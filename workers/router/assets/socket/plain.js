@@ -33,6 +33,7 @@ class PlainConnection {
   #native = null;
   #cancel;
   #opened = false;
+  #closing = false;
   #refused = 0;
   #seen = 0;
   #binaryType;
@@ -66,6 +67,7 @@ class PlainConnection {
   /** The page closes the socket; how, it has checked. */
   close(code, reason) {
     this.#cancel?.();
+    this.#closing = true;
     if (this.#opened) {
       if (code === undefined) this.#native.close();
       else this.#native.close(code, reason);
@@ -74,6 +76,7 @@ class PlainConnection {
     const native = this.#native;
     this.#native = null;
     native?.close();
+    this.page.gate.abandoned();
     queueMicrotask(() => this.#fail(1006, ""));
   }
 
@@ -132,10 +135,13 @@ class PlainConnection {
   }
 
   #ended({ code, reason, wasClean }) {
+    // What the page ends itself says nothing about the sandbox.
+    if (this.#closing) return this.socket.closed(code, reason, wasClean);
     this.page.refusal(reason);
     const situation = situationAfter(code);
     if (situation) this.page.gate.broken(situation);
     if (situation === "lost") this.#fail(CLOSE_LOST, LOST_REASON);
     else this.socket.closed(code, reason, wasClean);
+    return undefined;
   }
 }

@@ -51,6 +51,7 @@ class ResumingConnection {
     if (!this.#session) {
       // As a socket that is closed before it was open.
       this.#drop();
+      this.page.gate.abandoned();
       queueMicrotask(() => this.#fail(1006, ""));
       return;
     }

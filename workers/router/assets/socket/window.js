@@ -14,7 +14,7 @@ class SendWindow {
 
   /** Bytes that are not under way. */
   get unsentBytes() {
-    return this.#kept.slice(this.#underWay).reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#bytes - (this.#cost - this.#underWay * MESSAGE_OVERHEAD);
   }
 
   /** Bytes of everything kept. */

@@ -34,7 +34,6 @@ const REFUSALS = [
   ["control ui requires https", "Your agent takes this page by https only. Open it with https:// in front.", TO_RELOAD],
   ["origin not allowed", "Your agent does not know the address of this page. Open the one that you were given, or restart the agent.", TO_RESTART],
   ["protocol mismatch", "This page and your agent are of different releases. Reload the page.", TO_RELOAD],
-  ["service restart", "Your agent restarts…", TO_RESTART],
   ["slow consumer", "Your connection was too slow for all that your agent says. It is opened again.", TO_RELOAD],
 ];
 
