@@ -93,7 +93,7 @@ pub struct Layout {
     pub agent_start_timeout_ms: u64,
     /// Milliseconds from the order to stop to KILL for the agent, its coming to rest before TERM among them. Its own drain can take minutes; a platform
     /// that stops a sandbox does not wait so long.
-    #[arg(long, env = "SANDBOXD_AGENT_STOP_GRACE_MS", default_value_t = 16_000, hide = true)]
+    #[arg(long, env = "SANDBOXD_AGENT_STOP_GRACE_MS", default_value_t = 13_000, hide = true)]
     pub agent_stop_grace_ms: u64,
     /// Milliseconds after which an upload is forgotten to which nothing was added.
     #[arg(long, env = "SANDBOXD_UPLOAD_TTL_MS", default_value_t = 86_400_000, hide = true)]

@@ -11,6 +11,18 @@ pub fn is_working(preflight: &Value) -> Option<bool> {
     preflight["counts"]["totalActive"].as_u64().map(|active| active > 0)
 }
 
+/// Whether more is under way than requests. Those of a client are seen on their way in; what is left are tasks that the agent gives itself while it is idle
+/// (`startup:…`, `idle-task`), which come and go for as long as it runs.
+pub fn is_more_than_requests(preflight: &Value) -> bool {
+    let counts = preflight["counts"].as_object();
+    counts.is_none_or(|counts| {
+        let mut others = counts
+            .iter()
+            .filter(|(name, _)| !matches!(name.as_str(), "rootRequests" | "totalActive"));
+        others.any(|(_, count)| count.as_u64() != Some(0))
+    })
+}
+
 /// Whether the scheduler has anything to wait for, from the answer to `cron.status`.
 pub fn has_schedule(status: &Value) -> bool {
     status["enabled"] != false && status["nextWakeAtMs"].is_number()
@@ -76,6 +88,15 @@ mod tests {
         assert_eq!(is_working(&json!({ "counts": { "totalActive": 0 } })), Some(false));
         assert_eq!(is_working(&json!({ "counts": { "totalActive": 2 } })), Some(true));
         assert_eq!(is_working(&json!({ "safe": true })), None, "not known is not idle");
+    }
+
+    #[test]
+    fn tasks_of_an_idle_agent_are_no_work_for_somebody() {
+        let more = |counts: Value| is_more_than_requests(&json!({ "counts": counts }));
+        assert!(!more(json!({ "rootRequests": 1, "totalActive": 1, "embeddedRuns": 0 })));
+        assert!(more(json!({ "rootRequests": 1, "totalActive": 2, "embeddedRuns": 1 })));
+        assert!(more(json!({ "somethingNew": 1 })));
+        assert!(is_more_than_requests(&json!({})), "not known");
     }
 
     #[test]

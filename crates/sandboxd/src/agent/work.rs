@@ -156,11 +156,11 @@ async fn look_at_openclaw(settings: &Settings, work: &AgentWork) -> Result<(), L
         let preflight = link.call("gateway.restart.preflight", json!({})).await?;
         let working = schedule::is_working(&preflight)
             .ok_or_else(|| LinkError::Gone("it does not count its work as known".to_owned()))?;
-        let mut for_somebody = working;
-        if working || schedule_looked.is_none_or(|at| at.elapsed() >= LOOK_AT_SCHEDULE) {
+        let mut for_somebody = working && schedule::is_more_than_requests(&preflight);
+        if for_somebody || schedule_looked.is_none_or(|at| at.elapsed() >= LOOK_AT_SCHEDULE) {
             let jobs = jobs(&mut link).await?;
             next_wake_at = jobs.as_ref().and_then(schedule::next_wanted);
-            for_somebody = working && !jobs.is_some_and(|jobs| schedule::only_housekeeping(&preflight, &jobs));
+            for_somebody &= !jobs.is_some_and(|jobs| schedule::only_housekeeping(&preflight, &jobs));
             schedule_looked = Some(Instant::now());
         }
         work.note(Look {

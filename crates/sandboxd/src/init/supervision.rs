@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::Backoff;
 
-/// How long `serve` may take to stop the agent and the commands: answers that have begun 2 s, the agent 16 s and the end of its tree, while the commands
+/// How long `serve` may take to stop the agent and the commands: answers that have begun 2 s, the agent 13 s and the end of its tree, while the commands
 /// have their 5 s, and some air. The edge kills the container after 25 s.
 pub const STOP_PATIENCE: Duration = Duration::from_secs(22);
 /// What a daemon that a command left behind gets between TERM and KILL when `serve` has stopped everything else.

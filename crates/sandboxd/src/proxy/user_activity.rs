@@ -64,6 +64,12 @@ pub fn of_message(text: bool, start: &[u8]) -> bool {
     if !text {
         return true;
     }
+    // On a socket that resumes (`molt_common::resume`) a message has a letter in front, and some are of the script alone.
+    let start = match start {
+        [b'c', b'{', ..] => return false,
+        [b'd', rest @ ..] if rest.starts_with(b"{") => rest,
+        _ => start,
+    };
     let Some(method) = method_of(start) else {
         return true;
     };

@@ -85,6 +85,16 @@ fn what_a_person_does_counts_and_so_does_what_is_not_known() {
     assert!(of_message(false, request("connect").as_bytes()), "binary");
 }
 
+#[test]
+fn a_socket_that_resumes_is_judged_by_what_it_carries() {
+    assert!(!of_message(true, br#"c{"type":"ack","received":7}"#));
+    assert!(!of_message(true, format!("d{}", request("sessions.list")).as_bytes()));
+    assert!(of_message(true, format!("d{}", request("chat.send")).as_bytes()));
+    for words in ["d", "c", "call me", "do it"] {
+        assert!(of_message(true, words.as_bytes()), "{words}");
+    }
+}
+
 fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [7, 0x5A, 0xFF, 0];
     let mut bytes = vec![first];

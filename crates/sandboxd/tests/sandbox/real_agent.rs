@@ -1,5 +1,5 @@
-//! The real agent behind the proxy. It takes 836 MB on disk, so this runs only where somebody has installed it:
-//! `images/sandbox/install DIR && SANDBOXD_TEST_OPENCLAW=DIR cargo test -p sandboxd -- --ignored`.
+//! The real agent behind the proxy. It takes 836 MB on disk, so this runs only where somebody has installed it, in a folder that the agent's user may walk:
+//! `scripts/drill agent-life` does.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -22,6 +22,13 @@ const DOCUMENT: &str = "// mine\n{ logging: { level: 'info' }, gateway: { auth: 
 
 /// A sandbox with the real agent and this document of its user's, as soon as it is ready.
 pub async fn ready(document: &str) -> Sandbox {
+    let sandbox = start(document);
+    until_ready(&sandbox).await;
+    sandbox
+}
+
+/// The same without waiting.
+pub fn start(document: &str) -> Sandbox {
     let installed =
         PathBuf::from(std::env::var_os("SANDBOXD_TEST_OPENCLAW").expect("SANDBOXD_TEST_OPENCLAW is not set"));
     let node_bin = installed.join("node_modules/node/bin");
@@ -31,12 +38,10 @@ pub async fn ready(document: &str) -> Sandbox {
         "--node-bin",
         node_bin.to_str().unwrap(),
     ];
-    let sandbox = Sandbox::of_with("openclaw", &args, |home| {
+    Sandbox::of_with("openclaw", &args, |home| {
         std::fs::create_dir(home.join(".openclaw")).unwrap();
         std::fs::write(home.join(".openclaw/openclaw.json"), document).unwrap();
-    });
-    until_ready(&sandbox).await;
-    sandbox
+    })
 }
 
 /// Waits until the agent admits traffic; a failure on the way is one of the test.

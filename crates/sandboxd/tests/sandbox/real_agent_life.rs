@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 
-use crate::real_agent::{Operator, ready, resident_mib, until_ready};
+use crate::real_agent::{Operator, ready, resident_mib, start, until_ready};
 use crate::support::{Sandbox, cmdline, is_alive, tree};
 
 /// An order, or a look of the supervisor's, on a busy machine.
@@ -55,7 +55,8 @@ async fn silent_model() -> String {
     });
     json!({
         "models": { "mode": "merge", "providers": { "stub": provider } },
-        "agents": { "defaults": { "model": { "primary": "stub/stub" } } },
+        // Without anybody to tell, a heartbeat would be skipped.
+        "agents": { "defaults": { "model": { "primary": "stub/stub" }, "heartbeat": { "target": "none" } } },
     })
     .to_string()
 }
@@ -64,11 +65,6 @@ async fn say(operator: &mut Operator, words: &str) {
     let message = json!({ "sessionKey": "main", "message": words, "idempotencyKey": words });
     let answer = operator.call("chat.send", message).await;
     assert_eq!(answer["ok"], true, "{answer}");
-}
-
-fn gateways(sandbox: &Sandbox) -> usize {
-    let all = tree(sandbox.init_pid());
-    all.iter().filter(|pid| cmdline(**pid).contains("openclaw")).count()
 }
 
 #[tokio::test]
@@ -217,12 +213,72 @@ async fn it_is_restarted_in_order_and_after_kills_without_a_second_one() {
     };
     println!("healed after {:?}", begun.elapsed());
     assert!(!is_alive(Pid::from_raw(running as i32)));
-    let gateway = |pid: &Pid| cmdline(*pid).contains(" gateway ");
-    assert_eq!(
-        tree(sandbox.init_pid()).iter().filter(|pid| gateway(pid)).count(),
-        1,
-        "{}",
-        gateways(&sandbox)
-    );
+    // The title that it gives itself.
+    let all = tree(sandbox.init_pid());
+    let gateways = all.iter().filter(|pid| cmdline(**pid).starts_with("openclaw-gateway"));
+    assert_eq!(gateways.count(), 1);
     assert_eq!(healed.boot_id, before.boot_id);
+}
+
+#[tokio::test]
+#[ignore = "needs an installed agent, named by SANDBOXD_TEST_OPENCLAW"]
+async fn a_heartbeat_keeps_it_awake_while_it_beats_and_is_no_activity() {
+    let sandbox = ready(&silent_model().await).await;
+    status_where(&sandbox, "rest", idle).await;
+    let (mut operator, _) = Operator::connect(&sandbox).await;
+    let jobs = operator.call("cron.list", json!({})).await;
+    let jobs = jobs["payload"]["jobs"].as_array().unwrap();
+    let heartbeat = jobs
+        .iter()
+        .find(|job| job["declarationKey"] == "heartbeat:main")
+        .unwrap();
+    let scratch = json!({ "id": heartbeat["id"], "content": "Say whether all is well." });
+    assert_eq!(operator.call("cron.scratch.set", scratch).await["ok"], true);
+    let begun = operator
+        .call("cron.run", json!({ "id": heartbeat["id"], "mode": "force" }))
+        .await;
+    assert_eq!(begun["ok"], true, "{begun}");
+    let begun = Instant::now();
+    let beating = loop {
+        let work = operator.call("gateway.restart.preflight", json!({})).await;
+        if work["payload"]["counts"]["embeddedRuns"] == 1 {
+            break sandbox.status().await;
+        }
+        assert!(begun.elapsed() < PATIENCE, "no heartbeat: {work}");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    // Looks of the supervisor's go on, and none of them finds work for somebody.
+    let begun = Instant::now();
+    let mut busy = 0;
+    while begun.elapsed() < Duration::from_secs(15) {
+        let status = sandbox.status().await;
+        busy += u32::from(status.busy == ["agent"]);
+        assert_eq!(
+            status.last_active_at,
+            beating.last_active_at,
+            "after {:?}",
+            begun.elapsed()
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    assert!(busy > 10, "{busy}");
+}
+
+#[tokio::test]
+#[ignore = "needs an installed agent, named by SANDBOXD_TEST_OPENCLAW"]
+async fn a_configuration_that_it_refuses_is_a_cause_with_its_own_words() {
+    let sandbox = start("{ nonsense: { a: 1 } }");
+    let failed = loop {
+        match sandbox.try_status().await {
+            Some(status) if status.phase == SupervisorPhase::Failed => break status,
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    };
+    let cause = failed.cause.unwrap();
+    println!("{cause}");
+    assert!(
+        cause.starts_with("exit code 78: the agent refuses its configuration"),
+        "{cause}"
+    );
+    assert!(cause.contains("nonsense"), "{cause}");
 }
