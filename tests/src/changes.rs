@@ -6,24 +6,13 @@ use crate::stack::Stack;
 use serde_json::{Value, json};
 
 impl Stack {
-    /// Asks for a change by its route, such as `POST /restart`; the id of the job.
+    /// Asks for a change that must be accepted; the id of the job.
     ///
     /// # Panics
-    /// When it is not accepted.
-    pub async fn begin_change(&self, user: &User, method: &str, route: &str, body: &Value) -> String {
-        let call = self.call(method, &user.path(route)).admin().json(body);
-        let accepted = call.send().await.json(202);
-        assert_eq!(accepted["userId"], user.id, "{accepted}");
+    /// When it is refused.
+    pub async fn begin_change(&self, user: &User, method: &str, verb: &str, body: &Value) -> String {
+        let accepted = self.ask(user, method, verb, body).await.json(202);
         accepted["jobId"].as_str().expect("an id").to_owned()
-    }
-
-    /// Asks for a change and waits for its end.
-    ///
-    /// # Panics
-    /// When it is not accepted or does not end.
-    pub async fn changed(&self, user: &User, method: &str, route: &str, body: &Value) -> Value {
-        let id = self.begin_change(user, method, route, body).await;
-        self.job_ends(&id).await
     }
 
     /// Destroys a user's sandbox, confirmed as asked; the id of the job.
@@ -35,7 +24,7 @@ impl Stack {
         let asked = self.post(&path).admin().json(&json!({"discardDisk": true}));
         let problem = asked.send().await.problem(409, "confirmation_required");
         let body = json!({"discardDisk": true, "confirm": problem["confirm"]});
-        self.begin_change(user, "POST", "/destroy", &body).await
+        self.begin_change(user, "POST", "destroy", &body).await
     }
 
     /// Process id of the agent of a running sandbox, as its supervisor tells it now.

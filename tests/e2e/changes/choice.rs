@@ -22,7 +22,7 @@ pub async fn a_tier_takes_effect_and_reaches_the_users_row(stack: Arc<Stack>) {
         .await
         .problem(400, "invalid_request");
     // Without a disk there is nothing to give up and nothing to start.
-    let job = stack.changed(&user, "PUT", "/tier", &json!({"tier": 2})).await;
+    let job = stack.changed(&user, "PUT", "tier", &json!({"tier": 2})).await;
     ended(&job, "succeeded");
     assert_eq!(stack.generation(&user).await, 0);
     stack.awake(&user).await;
@@ -33,7 +33,7 @@ pub async fn a_tier_takes_effect_and_reaches_the_users_row(stack: Arc<Stack>) {
     refused.problem(409, "would_discard_disk");
     assert_eq!(tier_of_container(&stack, &user).await.as_deref(), Some("2"));
     let body = json!({"tier": 3, "discardDisk": true});
-    let job = stack.changed(&user, "PUT", "/tier", &body).await;
+    let job = stack.changed(&user, "PUT", "tier", &body).await;
     ended(&job, "succeeded");
     assert_eq!(job["change"]["generation"], 2, "{job}");
     assert_eq!(tier_of_container(&stack, &user).await.as_deref(), Some("3"));
@@ -53,7 +53,7 @@ pub async fn an_image_is_chosen_and_gone_back_from(stack: Arc<Stack>) {
     let refused = set(json!({"channel": "canary"})).await;
     refused.problem(409, "would_discard_disk");
     let body = json!({"channel": "canary", "discardDisk": true});
-    let job = stack.changed(&user, "PUT", "/image", &body).await;
+    let job = stack.changed(&user, "PUT", "image", &body).await;
     ended(&job, "succeeded");
     let image = async || stack.get(&user.path("/image")).admin().send().await.json(200);
     let now = image().await;
@@ -63,7 +63,7 @@ pub async fn an_image_is_chosen_and_gone_back_from(stack: Arc<Stack>) {
         "{now}"
     );
     let body = json!({"rollback": true, "discardDisk": true});
-    let job = stack.changed(&user, "PUT", "/image", &body).await;
+    let job = stack.changed(&user, "PUT", "image", &body).await;
     ended(&job, "succeeded");
     let now = image().await;
     assert_eq!(
@@ -73,7 +73,7 @@ pub async fn an_image_is_chosen_and_gone_back_from(stack: Arc<Stack>) {
     );
     // A pin of what runs needs no other start.
     let job = stack
-        .changed(&user, "PUT", "/image", &json!({"channel": "stable", "pin": true}))
+        .changed(&user, "PUT", "image", &json!({"channel": "stable", "pin": true}))
         .await;
     ended(&job, "succeeded");
     let now = image().await;
@@ -93,9 +93,8 @@ pub async fn an_image_is_chosen_and_gone_back_from(stack: Arc<Stack>) {
 pub async fn nothing_is_done_where_nothing_is_to_be_done(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     stack.awake(&user).await;
-    for (route, body) in [("/tier", json!({"tier": 1})), ("/image", json!({"channel": "stable"}))] {
-        let call = stack.call("PUT", &user.path(route)).admin().json(&body);
-        let accepted = call.send().await.json(202);
+    for (route, body) in [("tier", json!({"tier": 1})), ("image", json!({"channel": "stable"}))] {
+        let accepted = stack.ask(&user, "PUT", route, &body).await.json(202);
         assert_eq!(accepted["state"], "succeeded", "{accepted}");
     }
     assert_eq!(stack.generation(&user).await, 1);

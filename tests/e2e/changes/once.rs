@@ -9,14 +9,14 @@ use std::time::Duration;
 
 pub async fn one_change_at_a_time_unless_it_ends_the_other(stack: Arc<Stack>) {
     let user = stack.new_user().await;
-    let first = stack.begin_change(&user, "POST", "/wake", &json!({})).await;
+    let first = stack.begin_change(&user, "POST", "wake", &json!({})).await;
     let state = stack.state(&user).await;
     assert_eq!(state["change"], first.as_str(), "{state}");
     let refused = stack.post(&user.path("/restart")).admin().json(&json!({})).send().await;
     let problem = refused.problem(409, "change_in_progress");
     assert!(problem.to_string().contains(&first), "{problem}");
     let reset = stack
-        .changed(&user, "POST", "/emergency-reset", &json!({"discardDisk": true}))
+        .changed(&user, "POST", "emergency-reset", &json!({"discardDisk": true}))
         .await;
     ended(&reset, "succeeded");
     let first = stack.job(&first).await;
@@ -53,12 +53,12 @@ pub async fn an_id_is_one_change(stack: Arc<Stack>) {
 
 pub async fn what_is_cancelled_ends_where_it_stands(stack: Arc<Stack>) {
     let user = stack.new_user().await;
-    let id = stack.begin_change(&user, "POST", "/wake", &json!({})).await;
+    let id = stack.begin_change(&user, "POST", "wake", &json!({})).await;
     let path = e2e_tests::jobs::path(&id);
     stack.call("DELETE", &path).admin().send().await.expect(202);
     ended(&stack.job(&id).await, "cancelled");
     // What was begun goes on, and the next change is not in its way.
-    let job = stack.changed(&user, "POST", "/wake", &json!({})).await;
+    let job = stack.changed(&user, "POST", "wake", &json!({})).await;
     ended(&job, "succeeded");
     assert_eq!(stack.generation(&user).await, 1);
     ended(&stack.job(&id).await, "cancelled");
@@ -66,7 +66,7 @@ pub async fn what_is_cancelled_ends_where_it_stands(stack: Arc<Stack>) {
 
 pub async fn a_change_is_listed_and_audited(stack: Arc<Stack>) {
     let user = stack.new_user().await;
-    let id = stack.begin_change(&user, "POST", "/wake", &json!({})).await;
+    let id = stack.begin_change(&user, "POST", "wake", &json!({})).await;
     stack.job_ends(&id).await;
     stack.indexed(&id, &format!("kind=lifecycle&userId={}", user.id)).await;
     let query = format!(

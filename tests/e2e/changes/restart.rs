@@ -10,7 +10,7 @@ pub async fn an_agent_is_restarted_on_its_disk(stack: Arc<Stack>) {
     stack.awake(&user).await;
     stack.sh(&user, "echo kept > ~/kept").await;
     let before = stack.agent_pid(&user).await;
-    let job = stack.changed(&user, "POST", "/restart-async", &json!({})).await;
+    let job = stack.changed(&user, "POST", "restart-async", &json!({})).await;
     ended(&job, "succeeded");
     let change = &job["change"];
     assert_eq!(
@@ -36,7 +36,7 @@ pub async fn a_sandbox_is_restarted_when_its_disk_is_given_up(stack: Arc<Stack>)
         Some("mark")
     );
     body["discardDisk"] = json!(true);
-    let job = stack.changed(&user, "POST", "/restart-async", &body).await;
+    let job = stack.changed(&user, "POST", "restart-async", &body).await;
     ended(&job, "succeeded");
     assert_eq!(
         (&job["change"]["generationBefore"], &job["change"]["generation"]),
@@ -51,7 +51,7 @@ pub async fn a_sandbox_is_restarted_when_its_disk_is_given_up(stack: Arc<Stack>)
 pub async fn what_is_stopped_is_started_by_a_restart(stack: Arc<Stack>) {
     for body in [json!({}), json!({"scope": "sandbox"})] {
         let user = stack.new_user().await;
-        let job = stack.changed(&user, "POST", "/restart-async", &body).await;
+        let job = stack.changed(&user, "POST", "restart-async", &body).await;
         ended(&job, "succeeded");
         assert_eq!(
             (&job["change"]["found"], &job["change"]["generation"]),
@@ -75,7 +75,7 @@ pub async fn a_reset_kills_and_starts_from_nothing(stack: Arc<Stack>) {
         .await;
     refused.problem(409, "would_discard_disk");
     let job = stack
-        .changed(&user, "POST", "/emergency-reset", &json!({"discardDisk": true}))
+        .changed(&user, "POST", "emergency-reset", &json!({"discardDisk": true}))
         .await;
     ended(&job, "succeeded");
     assert_eq!(job["change"]["generation"], 2, "{job}");
@@ -129,7 +129,7 @@ pub async fn a_destroyed_sandbox_stays_so_until_it_is_needed(stack: Arc<Stack>) 
 pub async fn a_wake_is_over_when_the_agent_is_ready(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     for found in ["stopped", "running"] {
-        let job = stack.changed(&user, "POST", "/wake", &json!({})).await;
+        let job = stack.changed(&user, "POST", "wake", &json!({})).await;
         ended(&job, "succeeded");
         assert_eq!(
             (&job["change"]["found"], &job["change"]["generation"]),

@@ -18,7 +18,7 @@ pub async fn a_killed_supervisor_does_not_stop_the_restart_of_its_agent(stack: A
     let serve = stack.supervisor(&user).await;
     // It holds still, so that it is certainly killed before the agent was restarted.
     Launch::signal(serve.pid, Signal::SIGSTOP);
-    let id = stack.begin_change(&user, "POST", "/restart-async", &json!({})).await;
+    let id = stack.begin_change(&user, "POST", "restart-async", &json!({})).await;
     until("it is under way", Duration::from_secs(10), async || {
         (stack.job(&id).await["state"] == "running").then_some(())
     })
@@ -35,7 +35,7 @@ pub async fn a_container_that_dies_under_a_restart_is_told(stack: Arc<Stack>) {
     stack.awake(&user).await;
     let serve = stack.supervisor(&user).await;
     Launch::signal(serve.pid, Signal::SIGSTOP);
-    let id = stack.begin_change(&user, "POST", "/restart-async", &json!({})).await;
+    let id = stack.begin_change(&user, "POST", "restart-async", &json!({})).await;
     until("it is under way", Duration::from_secs(10), async || {
         (stack.job(&id).await["state"] == "running").then_some(())
     })
@@ -58,7 +58,7 @@ pub async fn a_sandbox_that_dies_while_it_restarts_is_started_all_the_same(stack
     stack.awake(&user).await;
     let body = json!({"scope": "sandbox", "discardDisk": true});
     let old = stack.engine.only(&user).await;
-    let id = stack.begin_change(&user, "POST", "/restart-async", &body).await;
+    let id = stack.begin_change(&user, "POST", "restart-async", &body).await;
     Launch::signal(old, Signal::SIGKILL);
     let job = stack.job_ends(&id).await;
     ended(&job, "succeeded");
@@ -72,29 +72,29 @@ pub async fn an_end_that_is_not_seen_in_time_is_told_as_that(stack: Arc<Stack>) 
     let serve = stack.supervisor(&user).await;
     Launch::signal(serve.pid, Signal::SIGSTOP);
     let job = stack
-        .changed(&user, "POST", "/restart-async", &json!({"timeoutMs": 1_500}))
+        .changed(&user, "POST", "restart-async", &json!({"timeoutMs": 1_500}))
         .await;
     Launch::signal(serve.pid, Signal::SIGCONT);
     ended(&job, "timed_out");
     stack.awake(&user).await;
-    let again = stack.changed(&user, "POST", "/restart-async", &json!({})).await;
+    let again = stack.changed(&user, "POST", "restart-async", &json!({})).await;
     ended(&again, "succeeded");
 }
 
 pub async fn an_object_that_forgets_everything_goes_on(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     let changes = [
-        ("need", "/wake", json!({})),
-        ("restart-agent", "/restart-async", json!({})),
+        ("need", "wake", json!({})),
+        ("restart-agent", "restart-async", json!({})),
         (
             "stop",
-            "/restart-async",
+            "restart-async",
             json!({"scope": "sandbox", "discardDisk": true}),
         ),
-        ("kill", "/emergency-reset", json!({"discardDisk": true})),
+        ("kill", "emergency-reset", json!({"discardDisk": true})),
         (
             "wait",
-            "/restart-async",
+            "restart-async",
             json!({"scope": "sandbox", "discardDisk": true}),
         ),
     ];
