@@ -31,6 +31,7 @@ fn main() -> ExitCode {
             an_agent_is_restarted_on_its_disk, a_sandbox_is_restarted_when_its_disk_is_given_up,
             what_is_stopped_is_started_by_a_restart, a_reset_kills_and_starts_from_nothing,
             a_destroyed_sandbox_stays_so_until_it_is_needed, a_wake_is_over_when_the_agent_is_ready,
+            requests_that_come_meanwhile_are_answered,
         }
         once {
             one_change_at_a_time_unless_it_ends_the_other, an_id_is_one_change, what_is_cancelled_ends_where_it_stands,

@@ -139,3 +139,27 @@ pub async fn a_wake_is_over_when_the_agent_is_ready(stack: Arc<Stack>) {
         stack.get("/echo").user(&user).send().await.expect(200);
     }
 }
+
+/// Whoever asks meanwhile waits, and is answered by what is there afterwards.
+pub async fn requests_that_come_meanwhile_are_answered(stack: Arc<Stack>) {
+    let user = stack.new_user().await;
+    stack.awake(&user).await;
+    for (verb, body) in [
+        ("restart-async", json!({})),
+        ("restart-async", json!({"scope": "sandbox", "discardDisk": true})),
+        ("emergency-reset", json!({"discardDisk": true})),
+    ] {
+        let id = stack.begin_change(&user, "POST", verb, &body).await;
+        let ends = stack.job_ends(&id);
+        tokio::pin!(ends);
+        let job = loop {
+            tokio::select! {
+                job = &mut ends => break job,
+                reply = stack.get("/echo").user(&user).send() => drop(reply.expect(200)),
+            }
+        };
+        ended(&job, "succeeded");
+        stack.get("/echo").user(&user).send().await.expect(200);
+    }
+    assert_eq!(stack.generation(&user).await, 3);
+}
