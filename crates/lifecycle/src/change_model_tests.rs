@@ -1,5 +1,7 @@
 //! Every interleaving of a small world up to a depth, checked with `stateright`: which ends a change may tell, and that it tells one.
 
+#[path = "change_model/parts.rs"]
+mod parts;
 #[path = "change_model/world.rs"]
 mod world;
 
@@ -7,9 +9,10 @@ use crate::change::Step;
 use molt_common::api::JobState;
 use molt_common::sandbox_call::Lifecycle;
 use molt_common::sandbox_change::{RestartScope, Wanted};
+use parts::{Action, Budget};
 use proptest::prelude::*;
 use stateright::{Checker, Expectation, Model, Property};
-use world::{Action, Budget, TIMEOUT_MS, World};
+use world::{TIMEOUT_MS, World};
 
 const AGENT: Wanted = Wanted::Restart {
     scope: RestartScope::Agent,

@@ -6,7 +6,7 @@ use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 
 /// Longest time until a call is answered or certainly was not; who makes it gives up earlier.
-pub const CALL_LEASE_MS: u64 = 6_000;
+pub const CALL_LEASE_MS: u64 = 3_000;
 /// Pause before asking again.
 const PAUSE_MS: u64 = 500;
 

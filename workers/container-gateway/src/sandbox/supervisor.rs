@@ -66,7 +66,7 @@ impl Supervisor<'_> {
     /// Has the agent restarted; the same id again is the same restart.
     pub async fn restart_agent(&self, id: &str) -> Result<RestartReply> {
         let body = serde_json::to_string(&RestartAgent { id: id.to_owned() })?;
-        let patience = Duration::from_secs(5);
+        let patience = Duration::from_secs(2);
         let (status, text) = self.ask("POST", "/v1/agent/restart", Some(&body), patience).await?;
         Ok(match status {
             200..=299 => match parse::<AgentRestart>(&text) {
