@@ -1,6 +1,8 @@
 //! Every interleaving of a small world up to a depth, checked with `stateright`: one container at a time, nothing in the breaker's pause, no sleep
 //! of what is used, no lost wake-up, and a world that answers again serves whoever waits.
 
+#[path = "sandbox_model/promises.rs"]
+mod promises;
 #[path = "sandbox_model/world.rs"]
 mod world;
 

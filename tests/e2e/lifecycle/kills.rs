@@ -48,7 +48,13 @@ async fn is_served(stack: &Stack, user: &User) {
 
 pub async fn a_killed_agent_is_told_and_healed(stack: Arc<Stack>) {
     let (user, command) = killed(&stack, Part::Agent).await;
+    // Its successor would be ready within a second, so it is held.
+    until("the agent is started again", HEALED_WITHIN, async || {
+        (stack.signal_part(&user, Part::Agent, Signal::SIGSTOP).await > 0).then_some(())
+    })
+    .await;
     is_told(&stack, &user, |boot| boot["lifecycle"] == "starting").await;
+    stack.signal_part(&user, Part::Agent, Signal::SIGCONT).await;
     is_served(&stack, &user).await;
     // Its container stayed, and with it what ran in it.
     assert_eq!(stack.generation(&user).await, 1);
