@@ -48,9 +48,9 @@ async fn an_agent_whose_shim_and_serve_are_killed_at_any_moment_is_never_there_t
 #[tokio::test]
 async fn what_the_agent_had_started_ends_with_it_and_daemons_of_commands_stay() {
     let sandbox = Sandbox::ready().await;
-    sandbox
-        .run(shell("daemon", "setsid sleep 301 > /dev/null 2>&1 &"))
-        .await;
+    // Over once the daemon has left its session.
+    let daemon = "setsid sh -c 'touch up; exec sleep 301' > /dev/null 2>&1 & while [ ! -e up ]; do sleep 0.05; done";
+    sandbox.run(shell("daemon", daemon)).await;
     let before = sandbox.status().await;
     let agent = before.agent_pid.unwrap();
     // As a tool of the agent's: below it, in a session of its own.
@@ -61,7 +61,7 @@ async fn what_the_agent_had_started_ends_with_it_and_daemons_of_commands_stay() 
         .unwrap();
     assert!(started.status().is_success());
     let tool = eventually(|| async { find(&sandbox, "sleep 302") }).await;
-    let daemon = find(&sandbox, "sleep 301").unwrap();
+    let daemon = eventually(|| async { find(&sandbox, "sleep 301") }).await;
     kill(find(&sandbox, "run-agent").unwrap(), Signal::SIGKILL).unwrap();
     sandbox
         .status_where(|status| status.phase == SupervisorPhase::Ready && status.agent_pid != Some(agent))
