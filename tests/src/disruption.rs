@@ -4,21 +4,21 @@ use crate::launch::Launch;
 use crate::processes;
 use crate::stack::Stack;
 use nix::sys::signal::Signal;
-use std::fs::File;
-use std::time::SystemTime;
 
 impl Stack {
-    /// Has the runtime replace a worker, as a deployment does: the development server sees a new build. Objects of that worker start anew.
+    /// Has the runtime replace a worker by a new version, as a deployment does: one with another variable. Objects of that worker start anew.
     ///
     /// # Panics
-    /// When its build is not found.
+    /// When its configuration is not found.
     pub fn replace_worker(&self, worker: &str) {
-        let config = self.ready.state_dir.join("wrangler").join(worker).join("wrangler.json");
-        let text = std::fs::read_to_string(config).expect("the worker's configuration");
-        let config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        let built = config["main"].as_str().expect("a build");
-        let file = File::options().append(true).open(built).expect("a build");
-        file.set_modified(SystemTime::now()).expect("a new time");
+        let path = self.ready.state_dir.join("wrangler").join(worker).join("wrangler.json");
+        let text = std::fs::read_to_string(&path).expect("the worker's configuration");
+        let mut config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        config["vars"]["REPLACED_BY_TEST"] = uuid::Uuid::new_v4().to_string().into();
+        // In one step: half a configuration would end the development server.
+        let new = path.with_extension("new");
+        std::fs::write(&new, config.to_string()).expect("a new configuration");
+        std::fs::rename(&new, &path).expect("a new configuration");
     }
 
     /// Kills the runtime that runs the workers and their objects; the development server starts another. The process that holds the port stays.
