@@ -8,7 +8,7 @@ import { exec } from './admin_exec.mjs';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
 import { Stack } from './stack.mjs';
-import { breakAgent, goOn, stall } from './stalled_agent.mjs';
+import { breakAgent, stall } from './stalled_agent.mjs';
 
 const PAGE_MS = 10_000;
 /** A start on two busy cores; five of the agent's in a row before one is given up. */
@@ -64,7 +64,7 @@ describe('a sandbox that is not ready', () => {
   scene('progress is shown as it happens, and the agent opens by itself where it was asked for', async () => {
     const ada = stack.person('Ada');
     await awake(ada);
-    const pid = await stall(stack, ada);
+    const goOn = await stall(stack, ada);
     const one = await visitor(ada);
     const { page, watch } = one;
     const response = await page.goto(`${stack.url}/?x=1&y=%20z#part`, { timeout: PAGE_MS });
@@ -82,7 +82,7 @@ describe('a sandbox that is not ready', () => {
     await page.emulateMedia({ reducedMotion: 'reduce' });
     assert.equal(await page.getByRole('progressbar').evaluate((bar) => getComputedStyle(bar).animationName), 'none');
     const before = one.navigations;
-    await goOn(stack, ada, pid);
+    goOn();
     await agent(page);
     await browser.keep(page, 'boot-2-agent');
     assert.equal(page.url(), `${stack.url}/?x=1&y=%20z#part`);
@@ -94,7 +94,7 @@ describe('a sandbox that is not ready', () => {
 
   scene('a lost connection is said, and the page goes on by itself', async () => {
     const ada = stack.person('Ada');
-    const pid = await stall(stack, ada);
+    const goOn = await stall(stack, ada);
     const { page, context } = await visitor(ada);
     await page.route('**/_molt/boot**', (route) => route.abort());
     await page.goto(stack.url, { timeout: PAGE_MS });
@@ -102,31 +102,31 @@ describe('a sandbox that is not ready', () => {
     await browser.keep(page, 'boot-3-connection-lost');
     await page.unroute('**/_molt/boot**');
     await page.getByText('The connection was lost').waitFor({ state: 'hidden', timeout: START_MS });
-    await goOn(stack, ada, pid);
+    goOn();
     await agent(page);
     await context.close();
   });
 
   scene('without events it asks instead', async () => {
     const ada = stack.person('Ada');
-    const pid = await stall(stack, ada);
+    const goOn = await stall(stack, ada);
     const { page, context } = await visitor(ada);
     await page.route('**/_molt/boot/events**', (route) => route.fulfill({ status: 429, body: '{}' }));
     await page.goto(stack.url, { timeout: PAGE_MS });
     await shown(page.locator('[aria-current=step]'));
-    await goOn(stack, ada, pid);
+    goOn();
     await agent(page);
     await context.close();
   });
 
   scene('without scripts it refreshes until the agent is there', async () => {
     const ada = stack.person('Ada');
-    const pid = await stall(stack, ada);
+    const goOn = await stall(stack, ada);
     const { page, context } = await visitor(ada, { javaScriptEnabled: false });
     await page.goto(`${stack.url}/?x=1`, { timeout: PAGE_MS });
     await shown(page.locator('[aria-current=step]'));
     await browser.keep(page, 'boot-4-without-scripts');
-    await goOn(stack, ada, pid);
+    goOn();
     await agent(page);
     assert.equal(page.url(), `${stack.url}/?x=1`);
     await context.close();
@@ -135,24 +135,41 @@ describe('a sandbox that is not ready', () => {
   scene('a start that failed says why, and a later try opens the agent', async () => {
     const ben = stack.person('Ben');
     await awake(ben);
-    await breakAgent(stack, ben);
-    const { page, context } = await visitor(ben);
-    const plain = await visitor(ben, { javaScriptEnabled: false });
-    await until('somebody meets the broken agent', START_MS, async () => (await page.goto(stack.url, { timeout: PAGE_MS })).status() === 503);
-    await shown(page.getByRole('heading', { name: 'Your sandbox could not be started' }), FAILURE_MS);
+    const mend = breakAgent(ben);
+    // One whose tries by itself are used up, and one who does nothing.
+    const [used, idle] = [await visitor(ben), await visitor(ben)];
+    await used.page.addInitScript(() => {
+      sessionStorage.setItem('molt-boot-tries', JSON.stringify([Date.now(), Date.now(), Date.now()]));
+    });
+    const { page } = used;
+    try {
+      for (const one of [used, idle]) {
+        await until('somebody meets the broken agent', START_MS, async () => (await one.page.goto(stack.url, { timeout: PAGE_MS })).status() === 503);
+      }
+      const failure = page.getByRole('heading', { name: 'Your sandbox could not be started' });
+      await until('the start has failed', FAILURE_MS, async () => {
+        // An agent that lived for a moment was opened.
+        if (await page.getByRole('heading', { name: AGENT }).isVisible()) await page.reload({ timeout: PAGE_MS }).catch(() => undefined);
+        return failure.isVisible();
+      });
+    } finally {
+      mend();
+    }
     assert.match(await page.title(), /^Your sandbox could not be started/);
     assert.match(await page.locator('#cause').innerText(), /SIGKILL|signal/);
-    await shown(page.getByText(/Trying again by itself in|It can be tried again/));
+    await shown(page.getByText(/^It can be tried again/));
     await shown(page.getByRole('link', { name: 'Try again now' }));
     await shown(page.getByRole('link', { name: 'Restart your agent' }));
     // Whoever uses the keyboard is where it is said.
     assert.equal(await page.evaluate(() => document.activeElement?.id), 'text');
     await browser.keep(page, 'boot-5-failure');
     await assertAccessible(page);
-    // Nobody breaks the next one; it opens without being touched.
+    // Nobody breaks the next one: it opens without being touched, and for the other one at a touch of the keyboard.
+    await agent(idle.page);
+    await page.getByRole('link', { name: 'Try again now' }).press('Enter');
     await agent(page);
-    await context.close();
-    await plain.context.close();
+    await used.context.close();
+    await idle.context.close();
   });
 
   scene('a person restarts his agent and comes back to it', async () => {

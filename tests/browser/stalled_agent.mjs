@@ -1,23 +1,72 @@
-// Agents that do not come up: stopped where they stand, or killed as often as they begin. From inside their sandbox, as they might do it themselves.
+// Agents that do not come up: stopped where they stand, or killed as often as they begin. Their processes are processes of this machine.
 
-import { exec } from './admin_exec.mjs';
+import { readFileSync, readdirSync } from 'node:fs';
+import { setImmediate as next } from 'node:timers/promises';
+import { until } from './condition.mjs';
 
-/** Sets `p` to the number of the echo agent, or to nothing. */
-const FIND = `find() { p=; for d in /proc/[0-9]*; do [ "$(tr '\\0' '\\n' <"$d/cmdline" | sed -n 2p)" = echo-agent ] && p=\${d#/proc/}; done 2>/dev/null; }`;
+const LIMIT_MS = 60_000;
 
-/** Replaces the agent by one that never answers. */
+const read = (path) => {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+/** Whether the process or one above it was started for this person. */
+function belongs(pid, person) {
+  for (let at = pid; at > 1; ) {
+    if (read(`/proc/${at}/environ`).split('\0').includes(`MOLT_OWNER=${person.id}`)) return true;
+    at = Number(read(`/proc/${at}/stat`).split(') ').at(-1).split(' ')[1] ?? 0);
+  }
+  return false;
+}
+
+/** Numbers of the person's echo agents. */
+function agents(person) {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+  return pids.filter((pid) => read(`/proc/${pid}/cmdline`).split('\0')[1] === 'echo-agent').map(Number).filter((pid) => belongs(pid, person));
+}
+
+function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+/** Replaces the person's agent by one that never answers; a function that lets it go on. */
 export async function stall(stack, person) {
-  const script = `${FIND}; find; old=$p; kill -KILL "$old"; while find; [ -z "$p" ] || [ "$p" = "$old" ]; do :; done; kill -STOP "$p"; echo "$p"`;
-  return (await exec(stack, person, script)).trim();
+  const headers = { authorization: `Bearer ${person.token}` };
+  const starting = async () => (await (await fetch(`${stack.url}/_molt/boot`, { headers })).json()).lifecycle === 'starting';
+  return until('an agent that does not answer', LIMIT_MS, async () => {
+    const before = agents(person);
+    before.forEach((pid) => signal(pid, 'SIGKILL'));
+    const deadline = performance.now() + LIMIT_MS;
+    let now = [];
+    // Without a pause: it is to be stopped before it has answered anything.
+    while (now.length === 0 && performance.now() < deadline) {
+      await next();
+      now = agents(person).filter((pid) => !before.includes(pid));
+    }
+    now.forEach((pid) => signal(pid, 'SIGSTOP'));
+    // Somebody notices only when somebody asks.
+    const notices = () => {
+      const asked = fetch(stack.url, { headers: { ...headers, accept: 'text/html' }, redirect: 'manual', signal: AbortSignal.timeout(3_000) });
+      return asked.then((response) => response.status === 503, () => false);
+    };
+    // The first answer may be about the one that was killed.
+    const stands = () => agents(person).every((pid) => now.includes(pid));
+    if ((await notices()) && (await starting()) && (await notices()) && stands() && (await starting())) return () => now.forEach((pid) => signal(pid, 'SIGCONT'));
+    now.forEach((pid) => signal(pid, 'SIGCONT'));
+    return null;
+  });
 }
 
-/** Lets a stalled agent go on. */
-export async function goOn(stack, person, pid) {
-  await exec(stack, person, `kill -CONT ${pid}`);
-}
-
-/** Kills the agent as often as it begins, until its container ends. */
-export async function breakAgent(stack, person) {
-  const loop = `${FIND}; while :; do find; [ -n "$p" ] && kill -KILL "$p"; sleep 0.05; done`;
-  await exec(stack, person, `printf '%s\\n' "$LOOP" >/tmp/break.sh; setsid sh /tmp/break.sh >/dev/null 2>&1 </dev/null &`.replace('"$LOOP"', `'${loop.replaceAll("'", `'\\''`)}'`));
+/** Kills the person's agent as often as it begins; a function that ends this. */
+export function breakAgent(person) {
+  const timer = setInterval(() => agents(person).forEach((pid) => signal(pid, 'SIGKILL')), 50);
+  return () => clearInterval(timer);
 }
