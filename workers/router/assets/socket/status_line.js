@@ -15,6 +15,7 @@ const STYLE = `
   font: 14px/1.4 system-ui, sans-serif; box-shadow: 0 2px 12px rgb(0 0 0 / 25%); pointer-events: auto; }
 a, button { color: LinkText; font: inherit; text-decoration: underline; background: none; border: 0; padding: 0; cursor: pointer; }
 a:focus-visible, button:focus-visible { outline: 2px solid Highlight; outline-offset: 2px; }
+.links { display: contents; }
 .elapsed, .detail { color: color-mix(in srgb, CanvasText 70%, Canvas); font-variant-numeric: tabular-nums; }
 .detail { flex-basis: 100%; font-size: 12px; overflow-wrap: anywhere; }
 @media print { :host { display: none; } }
@@ -101,7 +102,6 @@ class StatusLine {
     this.#elapsed = part("elapsed", "span", { "aria-hidden": "true" });
     this.#links = part("links", "span");
     this.#detail = part("detail", "span");
-    this.#links.style.display = "contents";
     this.#line.append(this.#text, this.#elapsed, this.#links, this.#detail);
     root.append(this.#line);
   }
