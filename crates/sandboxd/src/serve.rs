@@ -1,5 +1,6 @@
 //! `sandboxd serve`: wires proxy, control API, commands and the agent together.
 
+use std::fs;
 use std::io::{self, Read};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::exec::Executor;
 use crate::http_server;
 use crate::process::hardening;
 use crate::proxy::{Activity, Proxy, Sessions};
-use crate::settings::Settings;
+use crate::settings::{Layout, Settings};
 
 /// How long commands may take to end when the sandbox stops: their 5 s between TERM and KILL, and the tree's end.
 const COMMANDS_PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +71,16 @@ async fn finish_exchanges(activity: &Activity) {
     }
 }
 
+/// Whether no other `serve` has run in this boot; from now on one has. `init` empties the folder at each boot.
+fn is_first_of_boot(layout: &Layout) -> io::Result<bool> {
+    let mark = layout.state_dir.join("run").join("served");
+    match fs::OpenOptions::new().write(true).create_new(true).open(mark) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 async fn serve(settings: Settings) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -78,6 +89,10 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let proxy_port = TcpListener::bind((layout.listen, layout.proxy_port)).await?;
 
     let activity = Arc::new(Activity::default());
+    if !is_first_of_boot(layout)? {
+        // What the one before has seen is not known: perhaps somebody was there a moment ago.
+        activity.person_seen();
+    }
     let sessions = Arc::new(Sessions::default());
     let executor = Executor::restore(layout).await?;
     let (stop, stopped) = watch::channel(false);

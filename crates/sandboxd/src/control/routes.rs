@@ -172,11 +172,13 @@ impl Control {
     async fn status(&self) -> SupervisorStatus {
         let agent = self.agent.borrow().clone();
         let work = self.work.now(&agent);
-        let last_active_at = [
+        // In this order: what ends in between was active at least until now.
+        let busy = self.busy(work.busy);
+        let last_active_at = self.activity.told_active(&[
             self.activity.last_person_at(),
             self.executor.last_active_at(),
             work.last_active_at,
-        ];
+        ]);
         let log_tail = Supervisor::log_tail(&self.settings, &agent).await;
         SupervisorStatus {
             boot_id: self.settings.boot_id.clone(),
@@ -190,8 +192,8 @@ impl Control {
             last_request_at: self.activity.last_request_at(),
             last_client_frame_at: self.activity.last_client_frame_at(),
             running_commands: self.executor.running(),
-            last_active_at: last_active_at.into_iter().max().flatten(),
-            busy: self.busy(work.busy),
+            last_active_at,
+            busy,
             next_wake_at: work.next_wake_at,
             restart: self.restarts.newest(),
             log_tail,

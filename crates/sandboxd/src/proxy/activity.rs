@@ -14,6 +14,7 @@ pub struct Activity {
     last_request_at: AtomicU64,
     last_client_frame_at: AtomicU64,
     last_person_at: AtomicU64,
+    last_told: AtomicU64,
 }
 
 impl Activity {
@@ -30,6 +31,13 @@ impl Activity {
     /// A person has done something, see [`super::user_activity`].
     pub fn person_seen(&self) {
         self.last_person_at.fetch_max(now_ms(), Ordering::Relaxed);
+    }
+
+    /// The latest of these times, and never one before what was told already.
+    pub fn told_active(&self, times: &[Option<u64>]) -> Option<u64> {
+        let latest = times.iter().flatten().max().copied().unwrap_or_default();
+        self.last_told.fetch_max(latest, Ordering::Relaxed);
+        seen(&self.last_told)
     }
 
     /// A socket is open for as long as the returned value lives.
@@ -154,5 +162,8 @@ mod tests {
         assert_eq!(activity.last_person_at(), None, "not every request is a person's");
         activity.person_seen();
         assert!(activity.last_person_at().is_some());
+        assert_eq!(activity.told_active(&[None, None]), None);
+        assert_eq!(activity.told_active(&[Some(5), None, Some(7)]), Some(7));
+        assert_eq!(activity.told_active(&[Some(6)]), Some(7), "it never goes back");
     }
 }

@@ -161,3 +161,13 @@ async fn an_agent_that_does_not_answer_counts_as_working_and_one_that_has_ended_
         .await;
     assert!(ended.busy.is_empty(), "{ended:?}");
 }
+
+#[tokio::test]
+async fn what_an_earlier_serve_has_seen_is_not_forgotten() {
+    let (sandbox, _) = at_rest().await;
+    sandbox.proxy(Method::GET, "/echo").send().await.unwrap();
+    let seen = sandbox.status().await.last_active_at;
+    nix::sys::signal::kill(sandbox.serve_pid(), nix::sys::signal::Signal::SIGKILL).unwrap();
+    let next = sandbox.status_where(|status| status.last_request_at.is_none()).await;
+    assert!(next.last_active_at >= seen, "{next:?}");
+}
