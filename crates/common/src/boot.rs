@@ -133,11 +133,7 @@ impl BootView {
             text: said.text.into(),
             cause: view.cause.as_deref().map(clean),
             log_tail: view.log_tail.iter().skip(log_from).map(|line| clean(line)).collect(),
-            usual_ms: steps
-                .iter()
-                .map(|step| step.usual_ms)
-                .sum::<Option<u64>>()
-                .filter(|_| !steps.is_empty()),
+            usual_ms: usual(&steps, start),
             elapsed_ms: elapsed(view, start, now),
             retry_in_ms: view.retry_at.map(|at| at.since(now)),
             steps,
@@ -225,6 +221,18 @@ fn steps(view: &SandboxView, times: &StartTimes, start: Option<&Start>) -> Vec<S
         usual_ms: times.usual(phase),
     };
     all.into_iter().filter(shown).map(step).collect()
+}
+
+/// What a start usually takes from where this one began: an agent that comes back needs no container. A phase that was never seen was too short for
+/// it, but without the agent's nothing is known.
+fn usual(steps: &[Step], start: Option<&Start>) -> Option<u64> {
+    let began = start.and_then(|start| start.entered.first()).map(|(phase, _)| *phase);
+    let own = steps
+        .iter()
+        .filter(|step| began.is_none_or(|began| step.phase >= began));
+    let agent = steps.iter().find(|step| step.phase == Phase::Agent)?;
+    agent.usual_ms?;
+    Some(own.filter_map(|step| step.usual_ms).sum())
 }
 
 /// What an agent writes is shown to its owner alone, but a page is copied into mails and screenshots.

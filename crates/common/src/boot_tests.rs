@@ -62,6 +62,23 @@ fn a_start_shows_its_steps_with_what_is_usual() {
     assert_eq!((boot.usual_ms, boot.elapsed_ms), (Some(9_800), Some(3_000)));
     assert_eq!((boot.title.as_str(), boot.next), ("Waking your sandbox", Next::Watch));
 
+    // An agent that comes back needs no container.
+    let mut back = StartTimes::default();
+    back.clone_from(&times);
+    back.observe(Lifecycle::Starting, Lifecycle::Running, None, 3, NOW.plus(109_800));
+    back.observe(
+        Lifecycle::Running,
+        Lifecycle::Starting,
+        Some(Phase::Agent),
+        3,
+        NOW.plus(120_000),
+    );
+    let returning = BootView::of(&view(Lifecycle::Starting, Some(Phase::Agent)), &back, NOW.plus(121_000));
+    assert_eq!(
+        (returning.usual_ms, returning.title.as_str()),
+        (Some(9_000), "Restarting your agent")
+    );
+
     // It failed there.
     let failed = SandboxView {
         retry_at: Some(NOW.plus(108_000)),
