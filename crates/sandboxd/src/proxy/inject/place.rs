@@ -24,8 +24,10 @@ pub fn find(bytes: &[u8]) -> Place {
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         match item(rest) {
-            Item::Skip(0) | Item::Unfinished if rest.len() > LOOK_AHEAD => return Place::Nowhere,
-            Item::Skip(0) | Item::Unfinished => return Place::After(at),
+            // The same whether it comes at once or in pieces.
+            Item::Skip(length) | Item::Head(length) if length > LOOK_AHEAD => return Place::Nowhere,
+            Item::Unfinished if rest.len() > LOOK_AHEAD => return Place::Nowhere,
+            Item::Unfinished => return Place::After(at),
             Item::Skip(length) => at += length,
             Item::Head(length) => return Place::At(at + length),
             Item::Content => return Place::At(at),
@@ -53,7 +55,8 @@ fn item(rest: &[u8]) -> Item {
     };
     match first {
         b' ' | b'\t' | b'\n' | b'\r' | 0x0c => {
-            let blank = rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+            let within = rest.iter().take(LOOK_AHEAD);
+            let blank = within.take_while(|byte| byte.is_ascii_whitespace()).count();
             Item::Skip(blank)
         }
         0xfe | 0xff => Item::Wide,
@@ -217,6 +220,13 @@ mod tests {
         assert_eq!(find(b"\xff\xfe<\0"), Place::Nowhere);
         let long = format!("<!--{}", "-".repeat(LOOK_AHEAD));
         assert_eq!(find(long.as_bytes()), Place::Nowhere);
+        assert_eq!(
+            find(format!("{long}--><head>").as_bytes()),
+            Place::Nowhere,
+            "in one piece"
+        );
+        let blank = " ".repeat(2 * LOOK_AHEAD);
+        assert_eq!(find(blank.as_bytes()), Place::After(blank.len()));
     }
 
     proptest! {
