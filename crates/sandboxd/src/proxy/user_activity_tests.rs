@@ -129,6 +129,17 @@ fn pings_and_compressed_messages_are_told_apart() {
 
 proptest! {
     #[test]
+    fn any_bytes_are_judged_alike_however_they_are_cut(bytes in proptest::collection::vec(any::<u8>(), 0..600), cut in 1_usize..40) {
+        let whole = ClientMessages::default().persons(&bytes);
+        let mut messages = ClientMessages::default();
+        let mut seen = false;
+        for piece in bytes.chunks(cut) {
+            seen |= messages.persons(piece);
+        }
+        prop_assert_eq!(seen, whole);
+    }
+
+    #[test]
     fn messages_are_judged_alike_however_they_are_cut(
         persons in proptest::collection::vec(any::<bool>(), 1..6),
         long in proptest::collection::vec(0_usize..70_000, 6),
