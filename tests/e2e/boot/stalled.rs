@@ -4,10 +4,11 @@ use e2e_tests::launch::Launch;
 use e2e_tests::people::User;
 use e2e_tests::processes::{self, Process};
 use e2e_tests::stack::Stack;
-use e2e_tests::wait::{repeatedly, until, within};
+use e2e_tests::wait::{repeatedly, until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::time::Duration;
+use tokio::time::timeout;
 
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -73,24 +74,28 @@ pub async fn stall(stack: &Stack, user: &User) -> Stalled {
                 tokio::task::yield_now().await;
             }
         };
-        // At once: it is to be stopped before it has answered anything.
-        let new = within("there is another agent", LIMIT, next).await;
+        // At once: it is to be stopped before it has answered anything. The container may go meanwhile.
+        let Ok(new) = timeout(Duration::from_secs(15), next).await else {
+            return None;
+        };
         for process in &new {
             Launch::signal(process.pid, Signal::SIGSTOP);
         }
         let stalled = Stalled(new);
         // Somebody notices only when somebody asks; it may have answered before it was stopped, and is then replaced once more.
-        let asked = stack
-            .get("/")
-            .user(user)
-            .browser()
-            .attempt_any(Duration::from_secs(3))
-            .await;
-        if asked != Some(503) {
-            return None;
+        // The first answer may be about the one that was killed, and an answer of the new one may be on its way.
+        for _ in 0..3 {
+            let asked = stack
+                .get("/")
+                .user(user)
+                .browser()
+                .attempt_any(Duration::from_secs(3))
+                .await;
+            if asked != Some(503) || boot(stack, user).await["lifecycle"] != "starting" {
+                return None;
+            }
         }
-        let starting = boot(stack, user).await["lifecycle"] == "starting";
-        starting.then_some(stalled)
+        Some(stalled)
     })
     .await
 }

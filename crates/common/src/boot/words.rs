@@ -41,7 +41,7 @@ pub fn of(view: &SandboxView, from: Option<Lifecycle>) -> Said {
         ),
         (Lifecycle::Failed, _) => said(
             "Your sandbox could not be started",
-            "The last start did not succeed. This is why, and when it can be tried again.",
+            "Your agent does not run. This is why, and when it can be tried again.",
         ),
         (Lifecycle::Sleeping, _) => said("Your sandbox sleeps", "Your sandbox sleeps. Open it to wake it."),
         (Lifecycle::Stopped, _) if view.cause.is_some() => said(
