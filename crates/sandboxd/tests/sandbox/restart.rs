@@ -160,6 +160,9 @@ async fn a_stop_in_the_middle_of_one_is_a_stop() {
     .await;
     let begun = std::time::Instant::now();
     assert_eq!(sandbox.stop().await.code(), Some(0));
-    assert!(begun.elapsed() < std::time::Duration::from_secs(8));
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(25),
+        "no longer than the edge waits"
+    );
     assert!(!is_alive(agent));
 }
