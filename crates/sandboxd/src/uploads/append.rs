@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use molt_common::problem::Problem;
@@ -23,6 +24,9 @@ use crate::proxy::Admitted;
 const HANDOVER: Duration = Duration::from_secs(10);
 /// Bytes that are gathered before they are written: each write is a visit to another thread.
 const GATHERED: usize = 256 * 1024;
+
+/// Pieces that are still taken of one who is told to stop, as far as they are there.
+const LAST_PIECES: u32 = 64;
 
 /// One part of an upload.
 pub struct Part {
@@ -110,12 +114,14 @@ impl Uploads {
         let mut file = self.spool.append(&record.id).await.map_err(|error| disk(&error))?;
         let mut hasher = Hasher::of(part.checksum);
         let mut gone = upload.gone.subscribe();
-        let copied = tokio::select! {
-            copied = copy(part.body, &mut file, &mut hasher, room) => copied,
-            _ = session.ended() => Ok(End::Cut),
-            _ = wanted.changed() => Ok(End::Cut),
-            _ = gone.wait_for(|gone| *gone) => return Err(removed()),
+        let stop = async {
+            tokio::select! {
+                _ = session.ended() => {}
+                _ = wanted.changed() => {}
+                _ = gone.wait_for(|gone| *gone) => {}
+            }
         };
+        let copied = copy(part.body, &mut file, &mut hasher, room, stop).await;
         let flushed = file.flush().await;
         let end = copied
             .and_then(|end| flushed.map(|()| end))
@@ -135,6 +141,9 @@ impl Uploads {
                 ));
             }
             End::Cut | End::Whole => {}
+        }
+        if *upload.gone.borrow() {
+            return Err(removed());
         }
         let there = self.spool.offset(&record.id).unwrap_or(0);
         let complete = there == record.length;
@@ -180,11 +189,37 @@ impl Uploads {
     }
 }
 
-async fn copy(body: Option<Incoming>, file: &mut File, hasher: &mut Hasher, mut room: u64) -> std::io::Result<End> {
+/// Copies until the end, or until `stop`: what has come by then is kept.
+async fn copy(
+    body: Option<Incoming>,
+    file: &mut File,
+    hasher: &mut Hasher,
+    mut room: u64,
+    stop: impl Future<Output = ()>,
+) -> std::io::Result<End> {
     let Some(mut body) = body else { return Ok(End::Whole) };
+    let mut stop = std::pin::pin!(stop);
+    let mut last_pieces = None;
     let mut gathered: Vec<u8> = Vec::with_capacity(GATHERED);
     let end = loop {
-        let piece: Bytes = match body.frame().await {
+        let frame = match &mut last_pieces {
+            None => tokio::select! {
+                frame = body.frame() => frame,
+                () = &mut stop => {
+                    last_pieces = Some(LAST_PIECES);
+                    continue;
+                }
+            },
+            Some(0) => break End::Cut,
+            Some(left) => {
+                *left -= 1;
+                match body.frame().now_or_never() {
+                    Some(frame) => frame,
+                    None => break End::Cut,
+                }
+            }
+        };
+        let piece: Bytes = match frame {
             None => break End::Whole,
             Some(Err(_)) => break End::Cut,
             Some(Ok(frame)) => match frame.into_data() {

@@ -2,6 +2,7 @@
 
 mod activity;
 mod agent;
+mod answers;
 mod control;
 mod exec_end;
 mod exec_journal;
@@ -21,3 +22,5 @@ mod socket;
 mod support;
 mod sweep;
 mod told;
+mod uploads;
+mod wire;
