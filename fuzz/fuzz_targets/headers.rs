@@ -125,7 +125,7 @@ fuzz_target!(|data: &[u8]| {
         let stated: Vec<&HeaderValue> = incoming.get_all("x-molt-user").iter().collect();
         assert!(stated.len() == 1 && stated[0] == OWNER);
     }
-    for (name, value) in &to_edge(&incoming, websocket) {
+    for (name, value) in &to_edge(&incoming, &fallback.seen(18789), websocket) {
         assert!(!plain(name).starts_with("x-molt-"), "{name}");
         if name == "set-cookie" {
             let pair = value.to_str().expect("text").split(';').next().unwrap_or_default();

@@ -45,6 +45,7 @@ pub mod signing_key;
 pub mod soak;
 pub mod socket;
 pub mod stack;
+pub mod transfer;
 pub mod tree;
 pub mod truth;
 pub mod wait;
