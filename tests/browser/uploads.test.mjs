@@ -106,7 +106,7 @@ describe('uploads in parts', () => {
   }
 
   test('bytes survive connections that are cut in the middle', { timeout: TEST_MS }, async () => {
-    const data = randomBytes(24 * MIB);
+    const data = randomBytes(40 * MIB);
     let reached = 0;
     line.cuts = 0;
     line.cutAfter(3 * MIB);
