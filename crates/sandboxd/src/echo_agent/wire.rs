@@ -5,6 +5,7 @@
 //! connection), `switch` (101 that nobody asked for), `garbage` (no HTTP), `silence` (nothing).
 
 use std::future::Future;
+use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::{Request, Response};
@@ -14,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::http_server::{self, Body};
 
 const BEGINNING: &[u8] = b"GET /raw/";
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest head of a request that is read here.
 const HEAD: usize = 16 * 1024;
 
