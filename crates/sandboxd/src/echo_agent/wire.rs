@@ -27,6 +27,8 @@ where
 {
     loop {
         let Ok((stream, _)) = listener.accept().await else {
+            // Running out of descriptors does not go away by asking faster.
+            tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
         let handle = handle.clone();
