@@ -159,6 +159,9 @@ pub async fn what_is_usual_was_measured(stack: Arc<Stack>) {
         first.iter().all(|one| one["usualMs"].is_null()),
         "nothing was measured yet: {first:#?}"
     );
+    // An agent may come up between two looks; one that was held up is seen.
+    stall(&stack, &user).await.goes_on();
+    stack.awake(&user).await;
     let stalled = stall(&stack, &user).await;
     let again = boot(&stack, &user).await;
     stalled.goes_on();
