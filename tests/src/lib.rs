@@ -29,6 +29,8 @@ pub mod migration;
 pub mod numbered;
 pub mod operation;
 pub mod operation_of_sockets;
+pub mod operations;
+pub mod parts;
 pub mod people;
 pub mod processes;
 pub mod provider;

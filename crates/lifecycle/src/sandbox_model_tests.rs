@@ -3,6 +3,8 @@
 
 #[path = "sandbox_model/promises.rs"]
 mod promises;
+#[path = "sandbox_model/told.rs"]
+mod told;
 #[path = "sandbox_model/world.rs"]
 mod world;
 

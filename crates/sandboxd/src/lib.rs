@@ -31,6 +31,7 @@ pub mod parsers {
     pub use crate::proxy::address::Seen;
     pub use crate::proxy::frames::FrameScanner;
     pub use crate::proxy::headers::{PublicAddress, is_from, is_websocket, to_agent, to_edge};
+    pub use crate::proxy::inject::place::{Place, find as find_head};
     pub use crate::proxy::user_activity::{ClientMessages, of_message};
     pub use crate::shim::page::OutputQuery;
 }

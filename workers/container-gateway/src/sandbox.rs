@@ -1,5 +1,6 @@
 //! The parts of the `Sandbox` object.
 
+pub mod alarm;
 pub mod boot;
 pub mod calls;
 pub mod changes;

@@ -1,6 +1,6 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
-use crate::sandbox::{calls, changes, drive, store::Store, traffic};
+use crate::sandbox::{alarm::Alarm, calls, changes, drive, store::Store, traffic, waits::Waits};
 use molt_common::control::header::REQUEST_ID;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
@@ -32,8 +32,14 @@ pub struct Sandbox {
     pub(crate) stands_alone: Cell<bool>,
     /// Requests that the sandbox has and has not answered.
     pub(crate) in_flight: Cell<u32>,
+    /// Requests and streams that wait here for what another event does.
+    pub(crate) waits: Waits,
     /// When a request or job needed it last.
     pub(crate) used_at: Cell<Option<Millis>>,
+    /// When somebody followed work in it last.
+    pub(crate) followed_at: Cell<Option<Millis>>,
+    /// What this memory knows of the alarm.
+    pub(crate) alarm: Alarm,
     /// The newest look at the container.
     pub(crate) observation: RefCell<Option<Observation>>,
     tables_exist: Cell<bool>,
@@ -83,7 +89,10 @@ impl DurableObject for Sandbox {
             ended: RefCell::default(),
             stands_alone: Cell::new(false),
             in_flight: Cell::new(0),
+            waits: Waits::default(),
             used_at: Cell::new(None),
+            followed_at: Cell::new(None),
+            alarm: Alarm::default(),
             observation: RefCell::default(),
             tables_exist: Cell::new(false),
         }

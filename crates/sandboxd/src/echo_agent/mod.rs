@@ -17,12 +17,14 @@
 //! | `GET /agent-work` | JSON for the supervisor: `busy`, `nextWakeAt`, and `ran`: how often the schedule came true |
 //! | `POST /spawn?seconds=` | starts `sleep` in a session of its own, as a tool of the agent's would |
 //! | `POST /crash?code=` | exits with that code (default 1) |
+//! | what [`probes`] and [`wire`] list | HTTP as an agent may speak it: parts, codings, errors, answers that break off |
 //! | WebSocket, any path | event `connect.challenge`, then every frame back; text `close:<code>:<reason>` closes, `raw-close:` also by an illegal code |
 //!
 //! How long it is "starting" comes from `--start-delay-ms`; the file `.echo-start-delay-ms` in the home, when it is there, counts instead,
 //! so that a test can change it between two starts.
 
 mod own_work;
+mod probes;
 mod routes;
 mod socket;
 mod wire;
@@ -38,7 +40,6 @@ use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::http_server;
 use own_work::OwnWork;
 use routes::Echo;
 

@@ -14,6 +14,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::own_work::OwnWork;
+use super::probes::Probes;
 use super::socket;
 use crate::agent::USER_HEADER;
 use crate::http_server::{Body, whole};
@@ -22,12 +23,17 @@ use crate::http_server::{Body, whole};
 pub struct Echo {
     ready_at: Instant,
     work: OwnWork,
+    probes: Probes,
 }
 
 impl Echo {
     /// Ready from `ready_at` on.
-    pub const fn new(ready_at: Instant, work: OwnWork) -> Self {
-        Self { ready_at, work }
+    pub fn new(ready_at: Instant, work: OwnWork) -> Self {
+        Self {
+            ready_at,
+            work,
+            probes: Probes::default(),
+        }
     }
 
     /// Answers one request.
@@ -102,7 +108,7 @@ impl Echo {
     }
 }
 
-fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn parameter<'a>(query: &'a str, name: &str) -> Option<&'a str> {
     query
         .split('&')
         .filter_map(|pair| pair.split_once('='))

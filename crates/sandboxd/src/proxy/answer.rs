@@ -15,6 +15,7 @@ use super::answer_body::AnswerBody;
 use super::coded_body::CodedBody;
 use super::coding::Coder;
 use super::headers::{self, PublicAddress};
+use super::inject::{self, Injecting};
 use super::sessions::Admitted;
 use crate::http_server::Body;
 
@@ -31,6 +32,8 @@ pub struct Asked {
     if_none_match: Option<String>,
     public: PublicAddress,
     agent_port: u16,
+    /// Set when a browser opens a document: the tag to put into it, and the host by which it knows us.
+    page: Option<(&'static str, Option<HeaderValue>)>,
 }
 
 impl Asked {
@@ -43,6 +46,24 @@ impl Asked {
             if_none_match: joined(&parts.headers, &header::IF_NONE_MATCH),
             public,
             agent_port,
+            page: None,
+        }
+    }
+
+    /// A browser asks for a document, known to it by this host: `tag` goes in where it is a page that takes it.
+    pub fn page(&mut self, tag: &'static str, host: Option<HeaderValue>) {
+        self.page = Some((tag, host));
+    }
+
+    /// The tag that goes into this answer.
+    fn tag_for(&self, parts: &response::Parts) -> Option<&'static str> {
+        let (tag, host) = self.page.as_ref()?;
+        match inject::takes_tag(parts.status.as_u16(), &parts.headers, host.as_ref()) {
+            Ok(takes) => takes.then_some(*tag),
+            Err(refusal) => {
+                tracing::info!(%refusal, "a page is left without the script for its sockets");
+                None
+            }
         }
     }
 
@@ -88,7 +109,11 @@ impl Answers {
         session: Admitted,
         open: OpenExchange,
     ) -> Response<Body> {
-        let (parts, body) = answer.into_parts();
+        let (mut parts, body) = answer.into_parts();
+        let tag = asked.tag_for(&parts);
+        if tag.is_some() {
+            inject::adapt(&mut parts.headers);
+        }
         let (mut treatment, varies) = asked.treatment(&parts);
         let permit = match treatment {
             Treatment::AsIs => None,
@@ -102,17 +127,21 @@ impl Answers {
             Treatment::Undo(coding) => Coder::undoing(coding).ok(),
             Treatment::AsIs => None,
         };
-        let inner = AnswerBody::new(body, session, open);
+        let inner = AnswerBody::new(body, session, open).boxed();
+        let inner = match tag {
+            Some(tag) if !asked.head => Injecting::new(inner, tag).boxed(),
+            _ => inner,
+        };
         let body = match (coder, permit) {
             // Nothing comes, and nothing must be made of it.
-            _ if asked.head => inner.boxed(),
+            _ if asked.head => inner,
             (Some(coder), Some(permit)) if matches!(treatment, Treatment::Undo(_)) => {
                 CodedBody::undoing(inner, coder, permit).boxed()
             }
             (Some(coder), Some(permit)) => CodedBody::making(inner, coder, permit).boxed(),
             _ => {
                 treatment = Treatment::AsIs;
-                inner.boxed()
+                inner
             }
         };
         let mut headers = headers::to_edge(&parts.headers, &asked.public.seen(asked.agent_port), false);

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use hyper::body::{Body, Frame};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::answer_body::AnswerBody;
 use super::coding::Coder;
-use crate::http_server::BodyError;
+use crate::http_server::{Body as WholeBody, BodyError};
 
 /// Output that is worth a piece of its own, bytes.
 const PIECE: usize = 16 * 1024;
@@ -20,7 +19,7 @@ const ROUNDS: u32 = 64;
 
 /// See there.
 pub struct CodedBody {
-    inner: AnswerBody,
+    inner: WholeBody,
     /// Gone with the end.
     coder: Option<Coder>,
     undoes: bool,
@@ -32,16 +31,16 @@ pub struct CodedBody {
 
 impl CodedBody {
     /// The body `inner`, in the coding that `coder` makes.
-    pub fn making(inner: AnswerBody, coder: Coder, permit: OwnedSemaphorePermit) -> Self {
+    pub fn making(inner: WholeBody, coder: Coder, permit: OwnedSemaphorePermit) -> Self {
         Self::new(inner, coder, false, permit)
     }
 
     /// The body `inner`, without the coding that `coder` undoes.
-    pub fn undoing(inner: AnswerBody, coder: Coder, permit: OwnedSemaphorePermit) -> Self {
+    pub fn undoing(inner: WholeBody, coder: Coder, permit: OwnedSemaphorePermit) -> Self {
         Self::new(inner, coder, true, permit)
     }
 
-    const fn new(inner: AnswerBody, coder: Coder, undoes: bool, permit: OwnedSemaphorePermit) -> Self {
+    const fn new(inner: WholeBody, coder: Coder, undoes: bool, permit: OwnedSemaphorePermit) -> Self {
         Self {
             inner,
             coder: Some(coder),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
-use hyper::header::{HOST, HeaderValue};
+use hyper::header::HOST;
 use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use super::activity::Activity;
 use super::answer::{Answers, Asked};
 use super::headers::{self, PublicAddress};
-use super::inject::{self, Injecting};
-use super::problem::Problem;
+use super::inject;
+use super::problem::{About, Problem};
 use super::resume::Resuming;
 use super::sessions::{Admitted, Exchange, Sessions};
 use super::splice::splice;
@@ -42,6 +42,8 @@ pub struct Proxy {
     agent: watch::Receiver<AgentState>,
     activity: Arc<Activity>,
     sessions: Arc<Sessions>,
+    answers: Answers,
+    uploads: Arc<Uploads>,
     /// What goes into the agent's pages.
     page_tag: &'static str,
     client: Client<HttpConnector, Body>,
@@ -81,7 +83,17 @@ impl Proxy {
             Arc::clone(&activity),
             Arc::clone(&sessions),
         );
-        Some(Arc::new(Self {
+        let layout = &settings.layout;
+        let way = Agent {
+            owner: settings.owner.clone(),
+            fallback: fallback.clone(),
+            port: layout.agent_port,
+            state: agent.clone(),
+            activity: Arc::clone(&activity),
+            client: client.clone(),
+        };
+        let uploads = Uploads::restore(&layout.state_dir, layout.upload_ttl_ms, way)?;
+        Ok(Arc::new(Self {
             resuming,
             owner: settings.owner.clone(),
             fallback,
@@ -89,6 +101,8 @@ impl Proxy {
             agent,
             activity,
             sessions,
+            answers: Answers::new(),
+            uploads,
             page_tag: inject::tag(settings.socket_resume),
             client,
         }))
@@ -114,6 +128,13 @@ impl Proxy {
             .admit(stated.clone(), exchange)
             .map_err(Problem::SessionEnded)?;
         self.activity.request_seen();
+        if user_activity::of_request(request.method(), request.headers()) {
+            self.activity.person_seen();
+        }
+        if path::below(request.uri().path(), upload::PATH) {
+            let open = self.activity.exchange_opened();
+            return Ok(self.uploads.handle(request, session, open).await?);
+        }
         if socket && Resuming::is_asked(request.headers()) {
             return Arc::clone(&self.resuming).accept(request, stated, session);
         }
@@ -135,32 +156,17 @@ impl Proxy {
         }
         let (parts, body) = request.into_parts();
         let mut outgoing = self.outgoing(&parts, body.map_err(Into::into).boxed(), false)?;
-        let page = inject::asks_for_page(&parts.method, &parts.headers).then(|| {
+        let mut asked = self.asked(&parts);
+        if inject::asks_for_page(&parts.method, &parts.headers) {
             inject::prepare(outgoing.headers_mut());
-            outgoing.headers().get(HOST).cloned()
-        });
-        let answer = self.ask(outgoing, &mut session).await?;
-        let answer = answered(answer, |body| AnswerBody::new(body, session, open).boxed(), false);
-        Ok(match page {
-            Some(host) => self.with_tag(answer, host.as_ref()),
-            None => answer,
-        })
-    }
-
-    /// An answer to a browser that asked for a document, known to it by this host: with the tag, where it is a page that takes it.
-    fn with_tag(&self, answer: Response<Body>, host: Option<&HeaderValue>) -> Response<Body> {
-        match inject::takes_tag(answer.status().as_u16(), answer.headers(), host) {
-            Ok(true) => {
-                let (mut parts, body) = answer.into_parts();
-                inject::adapt(&mut parts.headers);
-                Response::from_parts(parts, Injecting::new(body, self.page_tag).boxed())
-            }
-            Ok(false) => answer,
-            Err(refusal) => {
-                tracing::info!(%refusal, "a page is left without the script for its sockets");
-                answer
-            }
+            asked.page(self.page_tag, outgoing.headers().get(HOST).cloned());
         }
+        let answer = self.ask(outgoing, &mut session).await?;
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nobody asked for another protocol.
+            return Err(Problem::AgentBrokeOff);
+        }
+        Ok(self.answers.whole(answer, &asked, session, open).await)
     }
 
     async fn open_socket(
@@ -180,7 +186,23 @@ impl Proxy {
         let agent_side = hyper::upgrade::on(&mut answer);
         let open = self.activity.socket_opened();
         tokio::spawn(splice(client_side, agent_side, open, session, self.agent.clone()));
-        Ok(answered(answer, |_| empty(), true))
+        Ok(self.switched(&answer))
+    }
+
+    fn asked(&self, parts: &hyper::http::request::Parts) -> Asked {
+        Asked::of(
+            parts,
+            PublicAddress::stated(&parts.headers, &self.fallback),
+            self.agent_port,
+        )
+    }
+
+    /// The answer that opens a socket.
+    fn switched(&self, answer: &Response<Incoming>) -> Response<Body> {
+        let mut response = Response::new(empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        *response.headers_mut() = headers::to_edge(answer.headers(), &self.fallback.seen(self.agent_port), true);
+        response
     }
 
     /// Asks the agent, for as long as the session lasts.

@@ -4,6 +4,8 @@ mod activity;
 pub mod address;
 mod answer;
 mod answer_body;
+mod coded_body;
+mod coding;
 mod control_frame;
 mod forward;
 pub mod frames;

@@ -21,6 +21,8 @@ pub struct OneWay<R, W> {
     buffer: Box<[u8]>,
     /// What was read and not yet written, within `buffer`.
     held: Range<usize>,
+    /// How much of that, at its end, came with the newest read.
+    news: usize,
     /// A frame of ours that goes before that, and how much of it has been written.
     own: Vec<u8>,
     own_written: usize,
@@ -47,6 +49,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> OneWay<R, W> {
             scanner: FrameScanner::default(),
             buffer: vec![0; BUFFER].into(),
             held: 0..0,
+            news: 0,
             own: Vec::new(),
             own_written: 0,
         }
@@ -123,6 +126,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> OneWay<R, W> {
         self.to.shutdown().await
     }
 
+    /// What the newest read has brought: all of it after a step that has read.
+    pub fn news(&self) -> &[u8] {
+        let held = self.held();
+        held.get(held.len().saturating_sub(self.news)..).unwrap_or_default()
+    }
+
     fn held(&self) -> &[u8] {
         self.buffer.get(self.held.clone()).unwrap_or_default()
     }
@@ -164,6 +173,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> OneWay<R, W> {
         let room = self.buffer.get_mut(self.held.end..).unwrap_or_default();
         let read = self.from.read(room).await.unwrap_or(0);
         self.held.end += read;
+        self.news = read;
         read > 0
     }
 

@@ -15,6 +15,7 @@ use super::heartbeat::{self, Beat};
 use super::lost::{self, Closing};
 use super::one_way::{OneWay, Step};
 use super::sessions::Admitted;
+use super::user_activity::ClientMessages;
 use crate::agent::AgentState;
 
 /// How long one direction may go on after the other has ended. The end of a WebSocket is an exchange of two close frames; a side that has
@@ -72,6 +73,7 @@ pub async fn splice(
 
 /// Both directions to their ends.
 async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity, mut session: Admitted) -> End {
+    let mut messages = ClientMessages::default();
     let (mut up_ended, mut down_ended) = (false, false);
     let (mut heard, mut asked) = (Instant::now(), false);
     let mut until = None;
@@ -92,7 +94,10 @@ async fn carry(up: &mut Direction, down: &mut Direction, activity: &Activity, mu
         };
         tokio::select! {
             step = up.step(), if !up_ended => match step {
-                Ok(Step::Read) => (heard, asked) = (Instant::now(), false),
+                Ok(Step::Read) => {
+                    (heard, asked) = (Instant::now(), false);
+                    if messages.persons(up.news()) { activity.person_seen() }
+                },
                 Ok(Step::Wrote(data)) => if data { activity.client_frame_seen() },
                 Ok(Step::Ended) if up.closed() => up_ended = true,
                 Ok(Step::Ended) => return End::Tell(gone("The client's connection has ended.")),

@@ -8,7 +8,7 @@ use hyper::header::{ACCEPT, HeaderMap};
 use hyper::{Method, header};
 
 /// Bytes from the start of a message within which its method stands: `JSON.stringify` of the page writes `type`, `id`, `method` in this order.
-const LOOKED_AT: usize = 256;
+pub const LOOKED_AT: usize = 256;
 /// Last parts of methods that only ask. A page repeats them whenever it connects or is told that something changed.
 const ASKING: [&str; 8] = [
     "list",

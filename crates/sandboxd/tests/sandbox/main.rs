@@ -16,6 +16,7 @@ mod proxy;
 mod real_agent;
 mod real_agent_life;
 mod restart;
+mod resume;
 mod secrets;
 mod sessions;
 mod socket;

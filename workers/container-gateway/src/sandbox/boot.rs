@@ -20,22 +20,26 @@ const HEARTBEAT_MS: u64 = 5_000;
 /// A stream looks this often though nothing was changed.
 const LOOK_AGAIN_MS: u64 = 1_000;
 
-/// What is known of the sandbox, with what requests have just met.
-pub fn doubted(object: &Sandbox, mut view: SandboxView) -> SandboxView {
+/// What is known of the sandbox, with what requests have just met: what is stored says that it runs until the alarm has looked.
+pub fn doubted(object: &Sandbox, mut view: SandboxView) -> Result<SandboxView> {
+    if view.lifecycle != Lifecycle::Running {
+        return Ok(view);
+    }
     let met = object
         .waits
         .not_ready_at()
         .filter(|at| entropy::now().since(*at) < DOUBT_MS);
-    if view.lifecycle == Lifecycle::Running && met.is_some_and(|met| view.observed_at.is_none_or(|seen| seen <= met)) {
+    let not_looked_at = met.is_some_and(|met| view.observed_at.is_none_or(|seen| seen <= met));
+    if not_looked_at || object.store()?.load()?.misses > 0 {
         (view.lifecycle, view.phase) = (Lifecycle::Starting, Some(Phase::Agent));
         view.cause.get_or_insert_with(|| "It did not answer just now.".into());
     }
-    view
+    Ok(view)
 }
 
 /// How far it is.
 pub fn progress(object: &Sandbox) -> Result<BootView> {
-    shown(object, &doubted(object, ownership::view(object)?))
+    shown(object, &doubted(object, ownership::view(object)?)?)
 }
 
 /// The same of what the caller knows.

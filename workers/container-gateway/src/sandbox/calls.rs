@@ -1,11 +1,13 @@
 //! Typed calls of other workers (see `molt_common::sandbox_call`).
 
+use super::alarm;
+use super::boot;
 use super::changes::calls as changes;
 use super::drive;
+use super::observe;
 use super::ownership;
 use super::supervisor::{ExecReply, Supervisor};
 use super::trail;
-use super::{boot, drive};
 use crate::sandbox_do::Sandbox;
 use molt_common::audit_call::{NoteEnrolment, VerifyChain};
 use molt_common::boot::{GetBoot, WatchBoot};
@@ -30,6 +32,7 @@ pub async fn answer(object: &Sandbox, mut request: Request) -> Result<Response> 
         GetState::PATH => call::answer::<GetState>(&ownership::view(object)?),
         GetBoot::PATH => call::answer::<GetBoot>(&boot::progress(object)?),
         WatchBoot::PATH => boot::watch(object, call::read(&mut request).await?),
+        ProbeSandbox::PATH => call::answer::<ProbeSandbox>(&observe::ask(object).await?),
         GetPlacement::PATH => call::answer::<GetPlacement>(&ownership::placement(object)?),
         ReleaseUser::PATH => {
             let wanted: ReleaseUser = call::read(&mut request).await?;

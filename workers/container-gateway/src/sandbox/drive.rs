@@ -1,10 +1,7 @@
 //! The alarm: performs what the state machine decides. It alone starts, asks, stops and removes the container, one step after another.
 
 use super::changes::drive as changes;
-use super::ownership;
-use super::supervisor::Supervisor;
-use super::trail;
-use super::{boot, ownership};
+use super::{alarm, boot, launch, observe, ownership, trail};
 use crate::sandbox_do::Sandbox;
 use molt_common::id::SandboxId;
 use molt_common::time::Millis;
@@ -35,10 +32,9 @@ pub async fn run(object: &Sandbox) -> Result<()> {
             observe::look(object).await?;
         }
         let changing = changes::step(object).await?;
-        let going_on = matches!(
-            object.store()?.load()?.stage,
-            Stage::Starting { .. } | Stage::Stopping { .. }
-        );
+        let now = entropy::now();
+        let next = object.store()?.load()?.next_alarm(now, observe::in_use(object));
+        let going_on = next.is_some_and(|at| at.since(now) <= POLL_MS);
         if !(moving || going_on || changing) || entropy::now() >= until {
             break;
         }
@@ -50,11 +46,12 @@ pub async fn run(object: &Sandbox) -> Result<()> {
     let next = object.store()?.load()?.next_alarm(now, observe::in_use(object));
     let moves = ownership::load(object)?.and_then(|ownership| ownership.next_alarm());
     let changes = changes::next_alarm(object, now)?;
-    if let Some(at) = [next, moves, changes, redeliver, recopy].into_iter().flatten().min() {
-        let wait = i64::try_from(at.since(now)).unwrap_or(i64::MAX);
-        object.state.storage().set_alarm(wait).await?;
-    }
-    Ok(())
+    alarm::set(
+        object,
+        [next, moves, changes, redeliver, recopy].into_iter().flatten().min(),
+        now,
+    )
+    .await
 }
 
 /// Feeds an event to the machine, stores the outcome and performs the actions that need nothing but storage.
@@ -104,149 +101,11 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
     Ok(actions)
 }
 
-async fn start_if_wanted(object: &Sandbox) -> Result<()> {
-    if !ownership::may_run(object)? {
-        return Ok(());
-    }
-    step(object, Event::Due)?;
-    let store = object.store()?;
-    let container = object.container()?;
-    let machine = store.load()?;
-    if container.running() || !machine.launches(entropy::now()) {
-        return Ok(());
-    }
-    let image = match choose_image(&container, &machine) {
-        Ok(image) => image,
-        Err(cause) => {
-            let refusal = Refusal::Deployment;
-            return step(object, Event::StartRefused { cause, refusal }).map(drop);
-        }
-    };
-    let token = hex(&entropy::bytes::<32>()?);
-    step(object, Event::Launching)?;
-    let mut machine = store.load()?;
-    machine.image = Some(image.name);
-    machine.image_reference.clone_from(&image.reference);
-    store.save(&machine)?;
-    store.set_control_token(&token)?;
-    // A container whose token was lost with this process would answer nobody.
-    object.state.storage().sync().await?;
-    let now_wanted = store.load()?;
-    if now_wanted.generation != machine.generation || !matches!(now_wanted.stage, Stage::Starting { .. }) {
-        return Ok(());
-    }
-    let image = image.reference;
-    let options = StartOptions {
-        enable_internet: settings::text(&object.env, "SANDBOX_INTERNET").as_deref() != Some("off"),
-        env: environment(object, &machine, token),
-        instance: image.is_some().then(|| format!("standard-{}", machine.tier)),
-        image,
-    };
-    match container.start(&options) {
-        Ok(()) => Ok(()),
-        Err(error) => refused(object, &error).await,
-    }
-}
-
-/// The image of a start.
-struct ChosenImage {
-    name: String,
-    /// `None` where the deployment's scheduling policy takes none.
-    reference: Option<String>,
-}
-
-fn choose_image(container: &Container, machine: &Machine) -> std::result::Result<ChosenImage, String> {
-    let chosen = machine.next_image();
-    let name = chosen.map_or("stable", |choice| choice.name.as_str()).to_owned();
-    let pinned = chosen.and_then(|choice| choice.pinned.clone());
-    match pinned.or_else(|| container.image(&name)) {
-        Some(reference) => Ok(ChosenImage {
-            name,
-            reference: Some(reference),
-        }),
-        None if chosen.is_none() => Ok(ChosenImage {
-            name: "default".into(),
-            reference: None,
-        }),
-        None => Err(format!("This deployment has no image of the name {name}.")),
-    }
-}
-
-async fn refused(object: &Sandbox, error: &worker::Error) -> Result<()> {
-    let cause = format!("The container could not be started: {error}");
-    let refusal = Refusal::Engine;
-    if step(object, Event::StartRefused { cause, refusal })?.contains(&Action::Abort) {
-        return abort(object, "the runtime refused to start the container").await;
-    }
-    Ok(())
-}
-
-/// Drops the object's memory once its state is on disk. The runtime runs this alarm again in a fresh object.
-async fn abort(object: &Sandbox, reason: &str) -> Result<()> {
-    object.state.storage().sync().await?;
-    object::abort(&object.state, reason).await
-}
-
 /// Id of the sandbox, which is the object's name. The runtime does not know it in an object that was called from another process by number
 /// alone; its owner, who is known before anything is started or told, names it then.
 pub fn name(object: &Sandbox, machine: &Machine) -> Option<String> {
     let of_owner = || Some(SandboxId::personal(machine.owner?).as_str().to_owned());
     object.state.id().name().or_else(of_owner)
-}
-
-fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<String, String> {
-    let text = |name: &str| settings::text(&object.env, name).unwrap_or_default();
-    let pairs = [
-        (variable::SANDBOX_ID, name(object, machine).unwrap_or_default()),
-        (variable::GENERATION, machine.generation.to_string()),
-        (variable::CONTROL_TOKEN, token),
-        (
-            variable::OWNER,
-            machine.owner.map(|owner| owner.to_string()).unwrap_or_default(),
-        ),
-        (variable::PUBLIC_ORIGINS, text("PUBLIC_ORIGINS")),
-        (variable::AGENT, text("SANDBOX_AGENT")),
-        (variable::TIER, machine.tier.to_string()),
-    ];
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
-}
-
-async fn probe(object: &Sandbox) -> Result<()> {
-    let container = object.container()?;
-    let token = object.store()?.control_token()?;
-    let (asked_at, running) = (entropy::now(), container.running());
-    let status = if running {
-        Supervisor {
-            container: &container,
-            token,
-        }
-        .status()
-        .await
-        .ok()
-    } else {
-        None
-    };
-    changes::observed(object, asked_at, running, status.as_ref());
-    let event = Event::Probed {
-        container: running,
-        status: status.map(Box::new),
-        local: local_use(object),
-    };
-    let actions = step(object, event)?;
-    perform(object, &container, &actions).await
-}
-
-/// What the object knows of its sandbox's use.
-fn local_use(object: &Sandbox) -> LocalUse {
-    let idle = settings::text(&object.env, "IDLE_SLEEP_SECONDS").and_then(|text| text.trim().parse::<u64>().ok());
-    LocalUse {
-        in_flight: object.in_flight.get(),
-        used_at: object.used_at.get(),
-        idle_sleep_ms: idle.filter(|seconds| *seconds > 0).map(|seconds| seconds * 1000),
-    }
 }
 
 /// Has the sandbox stop, because its user goes elsewhere. Whether it is gone.
@@ -256,21 +115,6 @@ pub async fn stop(object: &Sandbox) -> Result<bool> {
     observe::perform(object, &actions).await?;
     let machine = object.store()?.load()?;
     Ok(matches!(machine.stage, Stage::Stopped | Stage::Failed { .. }) && !container.running())
-}
-
-/// Does what needs the container.
-pub async fn perform(object: &Sandbox, container: &Container, actions: &[Action]) -> Result<()> {
-    for action in actions {
-        match action {
-            Action::KeepAlive => container.keep_alive(Duration::from_millis(3 * HEARTBEAT_MS)).await?,
-            Action::Destroy if container.running() => container.destroy().await?,
-            Action::Terminate if container.running() => container.signal(TERM)?,
-            Action::Abort => return abort(object, "the container runtime must be looked at anew").await,
-            // Announced with the commit; a start is made by the alarm's next round.
-            Action::Announce | Action::Start | Action::Destroy | Action::Terminate => {}
-        }
-    }
-    Ok(())
 }
 
 /// Copies the newest event to D1. Answers when to try again, if it must be.

@@ -35,6 +35,7 @@ pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
     step(object, Event::Launching)?;
     let mut machine = store.load()?;
     machine.image = Some(image.name);
+    machine.image_reference.clone_from(&image.reference);
     store.save(&machine)?;
     store.set_control_token(&token)?;
     // A container whose token was lost with this process would answer nobody.

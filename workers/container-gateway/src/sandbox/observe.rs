@@ -1,5 +1,6 @@
 //! Looks at the container, and does to it what the state machine decides.
 
+use super::changes::drive::observed;
 use super::drive::step;
 use super::launch;
 use super::supervisor::Supervisor;
@@ -23,6 +24,7 @@ const TERM: i32 = 15;
 /// Asks the container, and does what follows.
 pub async fn look(object: &Sandbox) -> Result<()> {
     let container = object.container()?;
+    let asked_at = entropy::now();
     let machine = object.store()?.load()?;
     let asked_for = machine.launched_at.is_some() || machine.boot_id.is_some();
     if !container.running() && asked_for {
@@ -47,6 +49,7 @@ pub async fn look(object: &Sandbox) -> Result<()> {
             return gone(object, &container).await;
         }
     }
+    observed(object, asked_at, container.running(), status.as_deref());
     let event = Event::Probed {
         container: container.running(),
         status,
@@ -74,6 +77,7 @@ async fn gone(object: &Sandbox, container: &Container) -> Result<()> {
         step(object, Event::NeverLaunched)?;
         return Ok(());
     }
+    observed(object, entropy::now(), false, None);
     let event = Event::Probed {
         container: false,
         status: None,

@@ -1,5 +1,6 @@
 //! The user's HTTP and WebSocket traffic: waits, bounded, until the agent is there, and passes it through untouched.
 
+use super::alarm;
 use super::boot;
 use super::calls;
 use super::ownership::{self, Sent};
@@ -105,7 +106,7 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
             }
         }
         if asker.wants_page && (!runs || broken_off == 0) {
-            return boot_page::boot(&boot::shown(object, &boot::doubted(object, view))?);
+            return boot_page::boot(&boot::shown(object, &boot::doubted(object, view)?)?);
         }
         // A start that failed is the end of it, unless it waits for room.
         let failed = view.lifecycle == Lifecycle::Failed && !view.waits_for_capacity;

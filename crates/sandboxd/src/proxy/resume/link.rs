@@ -21,6 +21,7 @@ use super::fragments::Fragments;
 use super::noticed::Noticed;
 use crate::proxy::activity::OpenSocket;
 use crate::proxy::sessions::Admitted;
+use crate::proxy::user_activity;
 
 /// How long a side may take to answer a close frame.
 const REPLY_PATIENCE: Duration = Duration::from_secs(1);
@@ -66,8 +67,17 @@ impl Link {
     }
 
     /// A message of the user has come.
-    pub fn saw_data(&self) {
-        self.open.activity().client_frame_seen();
+    pub fn saw_data(&self, message: &Message) {
+        let activity = self.open.activity();
+        activity.client_frame_seen();
+        let (text, bytes) = match message {
+            Message::Text(text) => (true, text.as_bytes()),
+            // All of these are, whatever is in them.
+            _ => (false, [].as_slice()),
+        };
+        if user_activity::of_message(text, bytes.get(..user_activity::LOOKED_AT).unwrap_or(bytes)) {
+            activity.person_seen();
+        }
     }
 
     /// The next message.

@@ -2,7 +2,7 @@
 
 use super::store::{Changes, Kept};
 use super::{choice, notes, tier_copy};
-use crate::sandbox::ownership;
+use crate::sandbox::{alarm, ownership};
 use crate::sandbox_do::Sandbox;
 use molt_common::audit::Author;
 use molt_common::id::UserId;
@@ -67,7 +67,7 @@ pub async fn ask(object: &Sandbox, asked: &ChangeSandbox) -> Result<ChangeAnswer
                     change: *change,
                 };
                 keep(object, &kept, asked, choice, machine, other)?;
-                object.state.storage().set_alarm(0_i64).await?;
+                alarm::now(object).await?;
                 accepted(&kept)
             }
         },
@@ -145,7 +145,7 @@ pub async fn cancel(object: &Sandbox, asked: &CancelChange) -> Result<Option<Cha
         let author = asked.by.clone().unwrap_or_else(notes::system);
         save(object, &kept, &author)?;
         // To tell of it; what was begun goes on anyway.
-        object.state.storage().set_alarm(0_i64).await?;
+        alarm::now(object).await?;
     }
     Ok(Some(kept.change.view(kept.owner)))
 }
@@ -183,6 +183,6 @@ pub async fn keep_alive(object: &Sandbox, asked: &SetKeepAlive) -> Result<Sandbo
         store.announce(ownership::view(object)?)
     })?;
     // The time of sleep, and what starts by itself, may be another.
-    object.state.storage().set_alarm(0_i64).await?;
+    alarm::now(object).await?;
     ownership::view(object)
 }

@@ -3,7 +3,7 @@
 use super::store::{Changes, Kept};
 use super::{calls, notes, tier_copy};
 use crate::sandbox::supervisor::Supervisor;
-use crate::sandbox::{drive, ownership};
+use crate::sandbox::{alarm, drive, observe, ownership};
 use crate::sandbox_do::Sandbox;
 use molt_common::control::SupervisorStatus;
 use molt_common::time::Millis;
@@ -65,7 +65,7 @@ pub async fn step(object: &Sandbox) -> Result<bool> {
         }
         Step::Need | Step::Stop | Step::Kill => {
             if let Some(actions) = actions {
-                drive::perform(object, &object.container()?, &actions).await?;
+                observe::perform(object, &actions).await?;
             }
             Ok(true)
         }
@@ -135,13 +135,7 @@ pub async fn telling(object: &Sandbox, work: impl Future<Output = Result<()>>) -
     let (outcome, untold) = announcing::beside(&object.state, &object.env, work).await;
     let uncopied = tier_copy::deliver(object).await;
     if let Some(at) = [untold, uncopied].into_iter().flatten().min() {
-        let storage = object.state.storage();
-        let wait = i64::try_from(at.since(entropy::now())).unwrap_or(i64::MAX);
-        let planned = storage.get_alarm().await?;
-        let at = i64::try_from(at.0).unwrap_or(i64::MAX);
-        if planned.is_none_or(|planned| planned > at) {
-            storage.set_alarm(wait).await?;
-        }
+        alarm::within(object, at.since(entropy::now())).await?;
     }
     outcome
 }

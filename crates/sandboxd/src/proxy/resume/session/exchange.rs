@@ -49,7 +49,7 @@ impl Session {
         match envelope::open(message) {
             Ok(Opened::Data(data)) => {
                 if let Some(link) = &self.link {
-                    link.saw_data();
+                    link.saw_data(&data);
                 }
                 self.inbox.push(ForAgent::Data(data));
             }
