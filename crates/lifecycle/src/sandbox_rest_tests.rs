@@ -51,11 +51,10 @@ fn it_sleeps_on_time_and_not_before() {
 #[test]
 fn whatever_is_going_on_keeps_it_awake() {
     let late = T0.plus(10 * IDLE_MS);
-    let awake: [fn(&mut SupervisorStatus, &mut LocalUse); 7] = [
+    let awake: [fn(&mut SupervisorStatus, &mut LocalUse); 6] = [
         |status, _| status.busy = vec!["agent".into()],
         |status, _| status.running_commands = 1,
         |status, _| status.last_active_at = Some(T0.plus(10 * IDLE_MS - 1).0),
-        |status, _| status.last_client_frame_at = Some(T0.plus(10 * IDLE_MS - 1).0),
         |_, local| local.in_flight = 1,
         |_, local| local.used_at = Some(T0.plus(10 * IDLE_MS - 1)),
         |_, local| local.idle_sleep_ms = None,
@@ -65,6 +64,17 @@ fn whatever_is_going_on_keeps_it_awake() {
     }
     let soon = told(|status, _| status.next_wake_at = Some(T0.plus(10 * IDLE_MS + SHORTEST_SLEEP_MS - 1).0));
     assert_eq!(running().step(soon, late), vec![Action::KeepAlive]);
+}
+
+#[test]
+fn what_an_open_page_does_by_itself_does_not() {
+    let late = T0.plus(10 * IDLE_MS);
+    let open = told(|status, _| {
+        status.open_sockets = 3;
+        status.last_request_at = Some(late.0);
+        status.last_client_frame_at = Some(late.0);
+    });
+    assert!(running().step(open, late).contains(&Action::Terminate));
 }
 
 #[test]

@@ -9,22 +9,32 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const FIELDS: [&str; 15] = [
+const FIELDS: [&str; 25] = [
     "ageMs",
+    "change",
     "error",
     "generation",
     "image",
+    "keepAlive",
+    "lastActiveAt",
     "lastSnapshotAt",
     "lifecycle",
     "name",
+    "nextImage",
+    "nextTier",
     "observedAt",
+    "openSockets",
     "owner",
     "phase",
+    "retryAt",
+    "since",
     "sleepsAt",
     "state",
     "tier",
     "timestamp",
     "userId",
+    "waitsForCapacity",
+    "wakesAt",
 ];
 
 fn assert_shape(state: &Value) {
@@ -65,7 +75,8 @@ pub async fn a_running_sandbox_shows_all_its_fields(stack: Arc<Stack>) {
     assert_shape(&state);
     let expected = json!({
         "userId": user.id, "name": user.name, "state": "active", "lifecycle": "running", "phase": "ready", "generation": 1, "owner": "new",
-        "tier": 1, "sleepsAt": null, "lastSnapshotAt": null, "error": null,
+        "tier": 1, "sleepsAt": null, "lastSnapshotAt": null, "error": null, "change": null, "keepAlive": {"policy": "default"}, "lastActiveAt": null,
+        "nextImage": null, "nextTier": null, "retryAt": null, "waitsForCapacity": false, "wakesAt": null, "openSockets": 0, "since": state["since"],
         "image": state["image"], "observedAt": state["observedAt"], "ageMs": state["ageMs"], "timestamp": state["timestamp"],
     });
     assert_eq!(state, expected);

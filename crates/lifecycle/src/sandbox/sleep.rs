@@ -28,12 +28,8 @@ pub struct LocalUse {
 impl Sandbox {
     /// Keeps what was told about use.
     pub(super) fn note_use(&mut self, status: &SupervisorStatus, local: LocalUse) {
-        let told = [
-            status.last_active_at,
-            status.last_request_at,
-            status.last_client_frame_at,
-        ];
-        let told = told.into_iter().flatten().max().map(Millis);
+        // Not its last request or frame: an open page asks and pings by itself, and sandboxd tells that from a person's doing.
+        let told = status.last_active_at.map(Millis);
         self.last_active_at = [self.last_active_at, told, local.used_at].into_iter().flatten().max();
         self.open_sockets = Some(status.open_sockets);
         self.next_wake_at = status.next_wake_at.map(Millis);

@@ -197,6 +197,7 @@ impl Sandbox {
         self.wakes_at = None;
         self.phase_began = None;
         self.note_agent(status);
+        self.open_sockets = Some(status.open_sockets);
         self.enter(Stage::Running, now);
         vec![Action::KeepAlive, Action::Announce]
     }
