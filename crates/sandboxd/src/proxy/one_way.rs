@@ -111,6 +111,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> OneWay<R, W> {
 
     /// Reads on without writing, until the sender has sent a close frame or ended.
     pub async fn drain(&mut self) {
+        // A frame of ours that could not be sent never will be: nothing more is read while one waits.
+        (self.own, self.own_written) = (Vec::new(), 0);
         loop {
             let held = self.buffer.get(self.held.clone()).unwrap_or_default();
             self.scanner.sees_data(held);
@@ -163,6 +165,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> OneWay<R, W> {
 
     /// Reads something more. Whether there is: not at the sender's end, and not when its connection is broken.
     async fn fill(&mut self) -> bool {
+        self.news = 0;
         if self.own_written < self.own.len() {
             return true;
         }
