@@ -15,7 +15,7 @@ use crate::agent::{AgentWork, Restarts, Supervisor, observe_work};
 use crate::control::Control;
 use crate::exec::Executor;
 use crate::http_server;
-use crate::process::hardening;
+use crate::process::{hardening, rlimits};
 use crate::proxy::{Activity, Proxy, Sessions};
 use crate::settings::{Layout, Settings};
 
@@ -34,6 +34,9 @@ const THREADS: usize = 2;
 pub fn run() -> ExitCode {
     // First, so that the settings are never in a process that others can look into.
     hardening::make_undumpable();
+    if let Err(error) = rlimits::raise_open_files() {
+        tracing::warn!(%error, "the number of open files stays as it is");
+    }
     let outcome = read_settings().and_then(|settings| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(THREADS)

@@ -9,6 +9,19 @@ use serde::{Deserialize, Serialize};
 /// Builds with a few hundred processes and threads stay far below it.
 const DEFAULT_PROCESSES: u64 = 1_024;
 
+/// Open files of the supervisor: each socket of a page takes two, hundreds of them more than the 1,024 that systems begin with. Without a free one nobody
+/// could ask how the sandbox is, and it would be given up. No higher than that, because all that it starts inherits it.
+const OPEN_FILES: u64 = 8_192;
+
+/// Lets this process open enough files, as far as the sandbox allows.
+///
+/// # Errors
+/// What the kernel says.
+pub fn raise_open_files() -> nix::Result<()> {
+    let (now, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, now.max(OPEN_FILES.min(most)), most)
+}
+
 /// What a command's processes may use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rlimits {

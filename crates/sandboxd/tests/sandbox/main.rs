@@ -17,6 +17,7 @@ mod real_agent;
 mod real_agent_life;
 mod restart;
 mod resume;
+mod resume_hostile;
 mod secrets;
 mod sessions;
 mod socket;

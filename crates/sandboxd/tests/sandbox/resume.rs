@@ -14,20 +14,20 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 
 use crate::support::{OWNER, PATIENCE, Sandbox, eventually};
 
-const FIRST: &str = "s00000000000000000000000000000001";
+pub const FIRST: &str = "s00000000000000000000000000000001";
 const SECOND: &str = "s00000000000000000000000000000002";
 
 /// A connection that speaks in envelopes, by hand.
-struct Client {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+pub struct Client {
+    pub socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
 }
 
-async fn sandbox() -> Sandbox {
+pub async fn sandbox() -> Sandbox {
     Sandbox::of_vars("echo", &[("MOLT_SOCKET_RESUME", "on")]).await
 }
 
 impl Client {
-    async fn open(sandbox: &Sandbox, user_session: &str) -> Self {
+    pub async fn open(sandbox: &Sandbox, user_session: &str) -> Self {
         Self::offering(sandbox, user_session, SUBPROTOCOL).await
     }
 
@@ -45,12 +45,12 @@ impl Client {
         Self { socket }
     }
 
-    async fn say(&mut self, word: &FromClient) {
+    pub async fn say(&mut self, word: &FromClient) {
         let text = format!("c{}", serde_json::to_string(word).unwrap());
         self.socket.send(Message::text(text)).await.unwrap();
     }
 
-    async fn send(&mut self, text: &str) {
+    pub async fn send(&mut self, text: &str) {
         self.socket.send(Message::text(format!("d{text}"))).await.unwrap();
     }
 
@@ -62,13 +62,13 @@ impl Client {
             .unwrap()
     }
 
-    async fn word(&mut self) -> FromServer {
+    pub async fn word(&mut self) -> FromServer {
         let text = self.next().await.into_text().unwrap();
         serde_json::from_str(text.strip_prefix('c').unwrap_or_else(|| panic!("no word: {text:.80}"))).unwrap()
     }
 
     /// The next data, past acknowledgements.
-    async fn data(&mut self) -> String {
+    pub async fn data(&mut self) -> String {
         loop {
             let text = self.next().await.into_text().unwrap();
             match text.strip_prefix('d') {
@@ -79,7 +79,7 @@ impl Client {
     }
 
     /// The next word that is no acknowledgement.
-    async fn told(&mut self) -> FromServer {
+    pub async fn told(&mut self) -> FromServer {
         loop {
             match self.word().await {
                 FromServer::Ack { .. } => {}
@@ -88,14 +88,14 @@ impl Client {
         }
     }
 
-    async fn closed(&mut self) -> (u16, String) {
+    pub async fn closed(&mut self) -> (u16, String) {
         match self.next().await {
             Message::Close(Some(frame)) => (frame.code.into(), frame.reason.to_string()),
             other => panic!("no close: {other:?}"),
         }
     }
 
-    async fn hello(&mut self, session: Option<&str>, received: u64) -> Welcome {
+    pub async fn hello(&mut self, session: Option<&str>, received: u64) -> Welcome {
         let session = session.map(str::to_owned);
         self.say(&FromClient::Hello { session, received }).await;
         match self.word().await {
@@ -105,7 +105,7 @@ impl Client {
     }
 
     /// A new session, the agent's first message read.
-    async fn begun(sandbox: &Sandbox, user_session: &str) -> (Self, Welcome) {
+    pub async fn begun(sandbox: &Sandbox, user_session: &str) -> (Self, Welcome) {
         let mut client = Self::open(sandbox, user_session).await;
         let welcome = client.hello(None, 0).await;
         assert!(!welcome.resumed && welcome.received == 0);
@@ -113,7 +113,7 @@ impl Client {
         (client, welcome)
     }
 
-    async fn resumed(sandbox: &Sandbox, welcome: &Welcome, received: u64) -> (Self, Welcome) {
+    pub async fn resumed(sandbox: &Sandbox, welcome: &Welcome, received: u64) -> (Self, Welcome) {
         let mut client = Self::open(sandbox, FIRST).await;
         let again = client.hello(Some(&welcome.session), received).await;
         assert!(again.resumed && again.session == welcome.session);

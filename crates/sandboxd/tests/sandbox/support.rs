@@ -96,7 +96,10 @@ impl Sandbox {
             give_to_agent(&home);
         }
         let (proxy_port, control_port, agent_port) = (free_port(), free_port(), free_port());
-        let init = Command::new(program_in(folder.path()))
+        // As systems begin with, whatever the shell of the tests allows.
+        let init = Command::new("prlimit")
+            .args(["--nofile=1024:", "--"])
+            .arg(program_in(folder.path()))
             .args(["init", "--listen", "127.0.0.1"])
             .arg("--home")
             .arg(&home)
