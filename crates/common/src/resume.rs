@@ -125,6 +125,9 @@ pub const CLOSE_GONE: u16 = 4408;
 pub const CLOSE_TAKEN_OVER: u16 = 4409;
 /// Longest pause before the first attempt to connect again.
 pub const RECONNECT_FIRST_MS: u64 = 500;
+/// So many failed attempts are followed by pauses that do not grow: together they take about as long as a runtime that is being replaced is away, and whoever
+/// pauses longer each time comes back late by as much as it was away.
+pub const RECONNECT_STEADY: u32 = 4;
 /// Longest pause before any attempt.
 pub const RECONNECT_MAX_MS: u64 = 10_000;
 
@@ -136,16 +139,15 @@ pub const fn cost(bytes: u64) -> u64 {
 }
 
 /// Pause before connecting again: `failed` attempts since the last that was welcomed, and `random` out of 0..1. The first is anywhere in its range, because all
-/// sockets of a worker that is replaced break at the same moment; later ones grow and keep half of their range as jitter.
+/// sockets of a worker that is replaced break at the same moment; later ones keep half of their range as jitter, and grow after [`RECONNECT_STEADY`].
 #[must_use]
 pub fn reconnect_after_ms(failed: u32, random: f64) -> u64 {
     let random = random.clamp(0.0, 1.0);
-    let Some(doubled) = failed.checked_sub(1) else {
+    if failed == 0 {
         return share(RECONNECT_FIRST_MS, random);
-    };
-    let most = RECONNECT_FIRST_MS
-        .saturating_mul(1 << doubled.min(10))
-        .min(RECONNECT_MAX_MS);
+    }
+    let doubled = failed.saturating_sub(RECONNECT_STEADY).min(10);
+    let most = RECONNECT_FIRST_MS.saturating_mul(1 << doubled).min(RECONNECT_MAX_MS);
     most / 2 + share(most / 2, random)
 }
 
@@ -166,8 +168,9 @@ mod tests {
     #[test]
     fn pauses_spread_and_grow_to_their_limit() {
         let range = |failed| (reconnect_after_ms(failed, 0.0), reconnect_after_ms(failed, 1.0));
-        assert_eq!((range(0), range(1), range(2)), ((0, 500), (250, 500), (500, 1_000)));
-        assert_eq!((range(6), range(u32::MAX)), ((5_000, 10_000), (5_000, 10_000)));
+        assert_eq!((range(0), range(1), range(4)), ((0, 500), (250, 500), (250, 500)));
+        assert_eq!((range(5), range(6)), ((500, 1_000), (1_000, 2_000)));
+        assert_eq!((range(9), range(u32::MAX)), ((5_000, 10_000), (5_000, 10_000)));
         assert_eq!(reconnect_after_ms(0, f64::NAN), 0);
     }
 

@@ -21,7 +21,7 @@ describe('the script', () => {
     };
     const rust = readFileSync(join(ROOT, 'crates/common/src/resume.rs'), 'utf8');
     for (const name of ['SUBPROTOCOL', 'WINDOW_BYTES', 'MESSAGE_OVERHEAD', 'MESSAGE_MAX_BYTES', 'KEEP_MS', 'ACK_EVERY_MESSAGES',
-      'ACK_EVERY_BYTES', 'ACK_AFTER_MS', 'CLOSE_GONE', 'CLOSE_TAKEN_OVER', 'RECONNECT_FIRST_MS', 'RECONNECT_MAX_MS']) {
+      'ACK_EVERY_BYTES', 'ACK_AFTER_MS', 'CLOSE_GONE', 'CLOSE_TAKEN_OVER', 'RECONNECT_FIRST_MS', 'RECONNECT_STEADY', 'RECONNECT_MAX_MS']) {
       assert.equal(value(text, name), value(rust, name), name);
     }
   });

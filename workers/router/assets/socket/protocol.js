@@ -11,6 +11,7 @@ const ACK_EVERY_MESSAGES = 64;
 const ACK_EVERY_BYTES = 256 * 1024;
 const ACK_AFTER_MS = 1_000;
 const RECONNECT_FIRST_MS = 500;
+const RECONNECT_STEADY = 4;
 const RECONNECT_MAX_MS = 10_000;
 
 /** The session cannot be gone on with. */
@@ -38,6 +39,6 @@ const SILENCE_MS = 20_000;
  */
 function reconnectAfter(failed) {
   if (failed === 0) return Math.random() * RECONNECT_FIRST_MS;
-  const most = Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(failed - 1, 10), RECONNECT_MAX_MS);
+  const most = Math.min(RECONNECT_FIRST_MS * 2 ** Math.min(Math.max(failed - RECONNECT_STEADY, 0), 10), RECONNECT_MAX_MS);
   return most / 2 + (Math.random() * most) / 2;
 }
