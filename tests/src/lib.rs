@@ -12,6 +12,7 @@ pub mod corpus;
 pub mod database;
 pub mod disruption;
 pub mod drill;
+pub mod edge_watch;
 pub mod engine;
 pub mod exec;
 pub mod flags;

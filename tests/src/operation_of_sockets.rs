@@ -1,8 +1,9 @@
 //! What drills and tests do to sockets: in long form there, in short form here.
 
+use crate::edge_watch::EdgeWatch;
 use crate::numbered::{Numbered, Spread};
 use crate::people::User;
-use crate::resuming::Resuming;
+use crate::resuming::{Recovery, Resuming};
 use crate::stack::Stack;
 use crate::wait::until;
 use futures_util::future::join_all;
@@ -24,6 +25,7 @@ pub async fn break_and_resume(stack: &Stack, user: &User, count: usize, times: u
     let container = stack.engine.only(user).await;
     let numbered = Numbered::start(stack, user, count, PERIOD).await;
     numbered.all_go_on(ECHOES).await;
+    let edge = EdgeWatch::start(stack);
     for time in 0..times {
         let (before, begun) = (numbered.recoveries().len(), Instant::now());
         let what = match time % 5 {
@@ -59,7 +61,16 @@ pub async fn break_and_resume(stack: &Stack, user: &User, count: usize, times: u
             .into_iter()
             .filter(|recovery| recovery.broke >= begun)
             .collect();
-        println!("{what}: {:?}", Spread::of(&these));
+        // What a runtime takes to come back is no client's doing: the rest is ours.
+        let away = edge.away(begun).await;
+        let late = |recovery: &Recovery| (recovery.broke + recovery.took).saturating_duration_since(away.back);
+        let late = these.iter().map(late).max().unwrap_or_default();
+        let attempts = these.iter().map(|recovery| recovery.attempt).max().unwrap_or_default();
+        println!(
+            "{what}: {:?}; the edge was away for {:?} and the last was back {late:?} after it; the longest attempt that succeeded took {attempts:?}",
+            Spread::of(&these),
+            away.took,
+        );
     }
     let spread = Spread::of(&numbered.recoveries());
     let exchanged = numbered.finish().await;
