@@ -96,6 +96,31 @@ describe('an open page of the real agent', () => {
     assert.deepEqual([complaints, await violations()], [[], []]);
   });
 
+  scene('passes all of the platform through its service worker, which keeps nothing of it', async () => {
+    const { page, context } = ada;
+    await until('the service worker is in between', START_MS, () => page.evaluate(() => Boolean(navigator.serviceWorker.controller)));
+    const { page: tab } = await browser.tab(context);
+    const passed = new Set();
+    tab.on('response', (answer) => answer.fromServiceWorker() && passed.add(new URL(answer.url()).pathname));
+    const person = stack.person('Ada');
+    const kill = 'for p in /proc/[0-9]*; do case "$(tr "\\0" " " <"$p/cmdline")" in openclaw-gateway*) kill -KILL "${p#/proc/}"; echo killed;; esac; done 2>/dev/null; true';
+    assert.match(await exec(stack, person, kill), /killed/);
+    await until('the boot page is shown', PAGE_MS, async () => (await tab.goto(stack.url, { timeout: PAGE_MS })).status() === 503);
+    // It hears how far the agent is by events, and opens it.
+    await tab.locator('openclaw-app').waitFor({ state: 'attached', timeout: START_MS });
+    await until('the page asks as well', PAGE_MS, () => tab.evaluate(async () => (await fetch('/_molt/boot')).ok));
+    const own = ['/_molt/assets/boot.js', '/_molt/assets/socket.js', '/_molt/boot', '/_molt/boot/events'];
+    await until('all of it went through the service worker', PAGE_MS, () => own.every((path) => passed.has(path)));
+    const kept = await tab.evaluate(async () => {
+      const each = await Promise.all((await caches.keys()).map(async (name) => (await caches.open(name)).keys()));
+      return each.flat().map(({ url }) => new URL(url).pathname);
+    });
+    assert.ok(kept.some((path) => path.startsWith('/assets/')), 'it keeps nothing at all');
+    assert.deepEqual(kept.filter((path) => path.startsWith('/_molt/')), []);
+    await tab.close();
+    await until('the first page is back', START_MS, () => ada.watch.sockets.at(-1).received.some((frame) => frame.includes('"type":"hello-ok"')));
+  });
+
   scene('is back soon after its agent was killed and is ready again', async () => {
     const { page, watch } = ada;
     const person = stack.person('Ada');

@@ -4,6 +4,8 @@ use molt_common::problem::{self, Problem};
 use web_sys::{Headers, Response, ResponseInit};
 use worker::Result;
 
+/// Header of what nobody may keep, a service worker neither: `Cache.put` heeds no `Cache-Control`, and throws at this (Service Workers, 5.4).
+pub const KEPT_BY_NOBODY: (&str, &str) = ("vary", "*");
 /// Headers of every answer that is data: a browser shows it as nothing else, in no frame, and gives it to no other site's page.
 pub const DATA: [(&str, &str); 5] = [
     ("cache-control", "no-store"),

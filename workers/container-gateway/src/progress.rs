@@ -30,7 +30,12 @@ pub async fn answer(request: &Request, url: &Url, stub: &Stub, request_id: &str)
 }
 
 async fn once(stub: &Stub) -> Result<Response> {
-    respond::json(200, &call::make(stub, &GetBoot {}).await?)
+    // The agent's service worker keeps whatever it may, and answers with it when the network is gone.
+    let answer = respond::json(200, &call::make(stub, &GetBoot {}).await?)?;
+    answer
+        .headers()
+        .set(respond::KEPT_BY_NOBODY.0, respond::KEPT_BY_NOBODY.1)?;
+    Ok(answer)
 }
 
 async fn stream(request: &Request, url: &Url, stub: &Stub, request_id: &str) -> Result<Response> {
@@ -45,7 +50,11 @@ async fn stream(request: &Request, url: &Url, stub: &Stub, request_id: &str) -> 
         seen: seen.filter(|seen| seen.len() <= LONGEST_ID),
     };
     if request.method() == "HEAD" {
-        let headers = [("content-type", events::CONTENT_TYPE), ("cache-control", "no-store")];
+        let headers = [
+            ("content-type", events::CONTENT_TYPE),
+            ("cache-control", "no-store"),
+            respond::KEPT_BY_NOBODY,
+        ];
         return respond::with(200, &headers, None);
     }
     let response = call::make_for_response(stub, &watch).await?;

@@ -8,7 +8,7 @@ use molt_common::boot::{BootView, Next, NotWatched, StartTimes, WatchBoot};
 use molt_common::output::events;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::time::Millis;
-use molt_platform::{call, entropy};
+use molt_platform::{call, entropy, respond};
 use worker::{Response, Result};
 
 /// A stream ends after this long, whatever is under way; a browser comes back by itself.
@@ -80,6 +80,9 @@ pub fn watch(object: &Sandbox, wanted: WatchBoot) -> Result<Response> {
     // Nothing on the way may keep, compress or gather it.
     headers.set("cache-control", "no-store, no-transform")?;
     headers.set("x-accel-buffering", "no")?;
+    // The agent's service worker keeps whatever it may.
+    let (name, value) = respond::KEPT_BY_NOBODY;
+    headers.set(name, value)?;
     Ok(response)
 }
 

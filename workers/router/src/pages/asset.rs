@@ -49,7 +49,10 @@ pub fn answer(call: &Call<'_>) -> Result<Response> {
             200,
             &[
                 ("content-type", kind),
-                ("cache-control", "public, max-age=300"),
+                ("cache-control", "no-cache"),
+                // The agent's service worker asks its copies first under any path with /assets/ in it: a page would have the script of an
+                // earlier deployment for ever.
+                respond::KEPT_BY_NOBODY,
                 ("x-content-type-options", "nosniff"),
                 ("cross-origin-resource-policy", "same-origin"),
             ],
