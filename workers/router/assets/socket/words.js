@@ -15,8 +15,9 @@ const TOO_BIG_REASON = "A message is longer than is taken.";
 /** How things stand, by the word that `Gate` has for it. `soon`: shown only when it lasts. */
 const SITUATIONS = {
   lost: { text: "Reconnecting…", soon: true, links: [TO_RESTART] },
-  restart: { text: "Your agent restarts…", soon: true, links: [TO_RESTART] },
-  starting: { text: "Your agent is starting…", soon: true, links: [TO_RESTART] },
+  // No link to restart what is being started: who follows it ends the agent that was nearly there.
+  restart: { text: "Your agent restarts…", soon: true, links: [] },
+  starting: { text: "Your agent is starting…", soon: true, links: [] },
   offline: { text: "You are offline. The connection comes back by itself.", soon: true, links: [] },
   busy: { text: "Too many requests. Going on in a moment…", soon: true, links: [] },
   asleep: { text: "Your agent sleeps. It wakes up when you do something here.", links: [] },
