@@ -28,6 +28,6 @@ pub fn reused() -> Problem {
     Problem::new(
         422,
         "idempotency_key_reused",
-        "This Idempotency-Key was used with another body. Use a new one for a new command.",
+        "This Idempotency-Key was used with another body. Use a new one for what is new.",
     )
 }

@@ -58,7 +58,7 @@ fn chosen_image(
     }
     let Some(asked) = asked else {
         let Some(image) = machine.previous_image() else {
-            return Err(("image", "there is no choice before this one to go back to".into()));
+            return Err(("image", "has no choice before this one to go back to".into()));
         };
         let reference = match image.as_ref().and_then(|image| image.pinned.clone()) {
             Some(pinned) => pinned,
@@ -87,7 +87,7 @@ fn chosen_image(
 
 fn named(container: &Container, name: &str) -> std::result::Result<String, Refusal> {
     let known = container.image(name);
-    known.ok_or_else(|| ("image", format!("this deployment has no image of the name {name:?}")))
+    known.ok_or_else(|| ("image", format!("must be the name of one of this deployment's images, and {name:?} is none")))
 }
 
 impl Choice {
