@@ -130,6 +130,9 @@ impl Uploads {
                 format!("An upload has at most {LONGEST} bytes."),
             ));
         }
+        if let Some(ended) = self.in_the_way(wish.key.as_deref()) {
+            self.remove(&ended)?;
+        }
         let mut table = self.table();
         let same_key = |upload: &&Arc<Upload>| wish.key.is_some() && upload.record.borrow().key == wish.key;
         if let Some(known) = table.values().find(same_key) {
@@ -184,6 +187,22 @@ impl Uploads {
         let upload = Upload::new(record.clone());
         table.insert(record.id, Arc::clone(&upload));
         Ok((upload, true))
+    }
+
+    /// The oldest upload that has its answer, when there are as many as may be and none of them has this key: what is over must not keep
+    /// anybody from uploading for a day.
+    fn in_the_way(&self, key: Option<&str>) -> Option<Arc<Upload>> {
+        let table = self.table();
+        let known = |upload: &Arc<Upload>| key.is_some() && upload.record.borrow().key.as_deref() == key;
+        if table.len() < MOST || table.values().any(known) {
+            return None;
+        }
+        let ended = |upload: &&Arc<Upload>| matches!(upload.record.borrow().progress, Progress::Answered { .. });
+        let oldest = table
+            .values()
+            .filter(ended)
+            .min_by_key(|upload| upload.record.borrow().created_at);
+        oldest.map(Arc::clone)
     }
 
     /// Changes the record of an upload, on disk first.

@@ -2,6 +2,7 @@
 
 mod interrupted;
 mod parts;
+mod room;
 
 use std::time::Duration;
 
@@ -92,38 +93,6 @@ fn digits(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn the_same_key_is_the_same_upload() {
-    let sandbox = Sandbox::ready().await;
-    let keyed = |length| creation(&sandbox, length, "PUT").header("idempotency-key", "k-1");
-    let first = keyed(10).send().await.unwrap();
-    let second = keyed(10).send().await.unwrap();
-    assert_eq!((first.status().as_u16(), second.status().as_u16()), (201, 201));
-    assert_eq!(first.headers()["location"], second.headers()["location"]);
-    assert_eq!(
-        code(keyed(11).send().await.unwrap()).await,
-        (422, "idempotency_key_reused".to_owned())
-    );
-}
-
-#[tokio::test]
-async fn there_are_only_so_many_and_they_expire() {
-    let sandbox = Sandbox::with(&["--upload-ttl-ms", "4000"]).await;
-    for _ in 0..32 {
-        created(&sandbox, 10, "PUT").await;
-    }
-    assert_eq!(
-        code(creation(&sandbox, 10, "PUT").send().await.unwrap()).await,
-        (429, "too_many_uploads".to_owned())
-    );
-    eventually(|| async { (creation(&sandbox, 10, "PUT").send().await.unwrap().status() == 201).then_some(()) }).await;
-    eventually(|| async {
-        let left = std::fs::read_dir(sandbox.state_dir().join("uploads")).unwrap().count();
-        (left == 0).then_some(())
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn somebody_else_sees_no_upload() {
     let sandbox = Sandbox::ready().await;
     let upload = created(&sandbox, 10, "PUT").await;
@@ -133,33 +102,4 @@ async fn somebody_else_sees_no_upload() {
             .header("x-molt-user", "somebody-else");
         assert_eq!(foreign.send().await.unwrap().status(), 403);
     }
-}
-
-#[tokio::test]
-async fn the_protocol_is_told() {
-    let sandbox = Sandbox::ready().await;
-    let told = sandbox.proxy(Method::OPTIONS, PATH).send().await.unwrap();
-    assert_eq!(told.status(), 204);
-    assert_eq!(told.headers()["tus-version"], "1.0.0");
-    assert_eq!(
-        told.headers()["tus-extension"],
-        "creation,creation-with-upload,expiration,termination,checksum"
-    );
-    let whole = creation(&sandbox, 5, "POST")
-        .header("content-type", "application/offset+octet-stream")
-        .body("12345");
-    let whole = whole.send().await.unwrap();
-    assert_eq!(
-        (whole.status().as_u16(), &whole.headers()["upload-offset"]),
-        (201, &"5".parse().unwrap())
-    );
-    let seen: Value = answer(&sandbox, whole.headers()["location"].to_str().unwrap())
-        .await
-        .json()
-        .await
-        .unwrap();
-    assert_eq!(
-        (seen["method"].as_str(), seen["bytes"].as_u64()),
-        (Some("POST"), Some(5))
-    );
 }

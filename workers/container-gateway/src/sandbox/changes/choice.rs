@@ -87,7 +87,12 @@ fn chosen_image(
 
 fn named(container: &Container, name: &str) -> std::result::Result<String, Refusal> {
     let known = container.image(name);
-    known.ok_or_else(|| ("image", format!("must be the name of one of this deployment's images, and {name:?} is none")))
+    known.ok_or_else(|| {
+        (
+            "image",
+            format!("must be the name of one of this deployment's images, and {name:?} is none"),
+        )
+    })
 }
 
 impl Choice {
