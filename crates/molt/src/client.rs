@@ -5,7 +5,7 @@ mod attempt;
 pub use attempt::Failed;
 
 use molt_common::id::UserId;
-use molt_common::problem::Problem;
+use molt_common::problem::{Obstacle, Problem};
 use serde_json::Value;
 use std::time::Duration;
 use ureq::Agent;
@@ -53,6 +53,12 @@ fn refusal(problem: &Problem) -> String {
     let mut text = format!("{} {}: {}", problem.status, problem.code, problem.detail);
     if let Some(field) = &problem.field {
         text.push_str(&format!(" [field: {field}]"));
+    }
+    if problem.code == "would_discard_disk" {
+        text.push_str(" With molt: --discard-disk.");
+    }
+    if let Some(Obstacle::JobId(job)) = problem.obstacle.as_deref() {
+        text.push_str(&format!(" Follow it with molt jobs watch {job}"));
     }
     if let (500.., Some(request)) = (problem.status, &problem.request_id) {
         text.push_str(&format!(" [request: {request}]"));
@@ -264,6 +270,7 @@ pub fn encoded(text: &str) -> String {
 mod tests {
     use super::{Client, encoded, header, refusal};
     use molt_common::problem::Problem;
+    use serde_json::json;
 
     #[test]
     fn names_become_one_segment() {
@@ -288,6 +295,16 @@ mod tests {
             refused.contains("MOLT_ADMIN_SECRET") && !refused.contains("line"),
             "{refused}"
         );
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_type() {
+        let disk = refusal(&Problem::new(409, "would_discard_disk", "It would go."));
+        assert!(disk.ends_with("With molt: --discard-disk."), "{disk}");
+        let answered = json!({"type": "about:blank", "title": "Conflict", "status": 409, "code": "change_in_progress", "detail": "Busy.",
+            "error": "Busy.", "jobId": "lifecycle.u.j"});
+        let busy = refusal(&serde_json::from_value(answered).unwrap());
+        assert!(busy.ends_with("molt jobs watch lifecycle.u.j"), "{busy}");
     }
 
     #[test]

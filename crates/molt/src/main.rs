@@ -155,7 +155,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
         } => {
             let filter = lifecycle.map(|wanted| format!("?lifecycle={}", wanted.word()));
             let path = format!("/api/super/state/dashboard{}", filter.unwrap_or_default());
-            show::states(&client.list(&path, "users")?, json)?;
+            show::state::states(&client.list(&path, "users")?, json)?;
         }
         Command::State {
             user: Some(user),
@@ -165,10 +165,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, ClientError> {
             let id = client.user(user)?;
             let question = if *probe { "?probe=1" } else { "" };
             let state = client.get(&format!("/api/super/users/{id}/state{question}"), true)?;
-            show::states(std::slice::from_ref(&state), json)?;
-            if !json {
-                show::probe(&state)?;
-            }
+            show::state::state(&state, json)?;
         }
         Command::Wake(asked) => return lifecycle::wake(&client, asked, json),
         Command::Restart(asked) => return lifecycle::restart(&client, asked, json),

@@ -1,7 +1,11 @@
 //! Answers as people read them.
 
+pub mod state;
+
 use crate::client::ClientError;
-use serde_json::Value;
+use molt_common::api::lifecycle::{ImageState, KeepAliveState};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::io::{ErrorKind, Write};
 
 fn text(entry: &Value, key: &str) -> String {
@@ -118,54 +122,39 @@ pub fn key(answer: &Value, json: bool) -> Result<(), ClientError> {
 }
 
 /// The image of a sandbox.
+///
+/// # Errors
+/// See [`ClientError`], as of all of these.
 pub fn image(answer: &Value, json: bool) -> Result<(), ClientError> {
-    print_one(&["userId", "generation", "image", "nextImage"], answer, json)
+    let words = in_words::<ImageState>(answer, |row, state| {
+        row["nextImage"] = json!(state.next_image.as_ref().map(state::image));
+    })?;
+    print_one(
+        &["userId", "generation", "image", "nextImage"],
+        if json { answer } else { &words },
+        json,
+    )
 }
 
 /// When a sandbox may sleep.
 pub fn keep_alive(answer: &Value, json: bool) -> Result<(), ClientError> {
+    let words = in_words::<KeepAliveState>(answer, |row, state| {
+        row["maySleep"] = state::keep_alive(state.keep_alive).into();
+    })?;
     print_one(
-        &["userId", "keepAlive", "lastActiveAt", "sleepsAt", "wakesAt"],
-        answer,
+        &["userId", "maySleep", "lastActiveAt", "sleepsAt", "wakesAt"],
+        if json { answer } else { &words },
         json,
     )
 }
 
-/// What a sandbox said when it was asked just now, below its state.
-pub fn probe(state: &Value) -> Result<(), ClientError> {
-    let Some(probe) = state.get("probe") else { return Ok(()) };
-    line("")?;
-    let columns = [
-        "reachable",
-        "container",
-        "latencyMs",
-        "phase",
-        "agentPid",
-        "openSockets",
-        "runningCommands",
-        "busy",
-    ];
-    line(&table(&columns, std::slice::from_ref(probe)))
-}
-
-/// States of sandboxes.
-pub fn states(entries: &[Value], json: bool) -> Result<(), ClientError> {
-    print(
-        &[
-            "userId",
-            "name",
-            "state",
-            "lifecycle",
-            "phase",
-            "generation",
-            "ageMs",
-            "sleepsAt",
-            "change",
-            "error",
-        ],
-        entries,
-        json,
-    )
+/// An answer with some of it put in words.
+fn in_words<T: DeserializeOwned>(answer: &Value, put: impl FnOnce(&mut Value, T)) -> Result<Value, ClientError> {
+    let read = serde_json::from_value(answer.clone())
+        .map_err(|_| ClientError::Unexpected("the API".into(), answer.to_string()))?;
+    let mut words = answer.clone();
+    put(&mut words, read);
+    Ok(words)
 }
 
 #[cfg(test)]

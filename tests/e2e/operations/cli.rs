@@ -15,7 +15,7 @@ pub async fn the_command_line_does_what_the_api_does(stack: Arc<Stack>) {
     );
     let shown = stack.molt(&["state", id, "--probe"]).await;
     let shown = shown.done();
-    assert!(shown.contains("active") && shown.contains("agentPid"), "{shown}");
+    assert!(shown.contains("running") && shown.contains("agentPid"), "{shown}");
     let restarted = stack.molt(&["restart", id]).await;
     assert!(restarted.done().contains("restart agent"), "{restarted:?}");
     let refused = stack.molt(&["restart", id, "--scope", "sandbox"]).await;
@@ -41,6 +41,7 @@ pub async fn the_command_line_does_what_the_api_does(stack: Arc<Stack>) {
     assert_eq!(kept["keepAlive"], json!({"policy": "idle", "seconds": 600}), "{kept}");
     let bulk = stack.molt(&["bulk", "restart", "--users", id]).await;
     assert!(bulk.done().contains("lifecycle."), "{bulk:?}");
+    assert!(!bulk.done().contains("exitCode"), "restarts have none: {bulk:?}");
     stack.molt(&["destroy", id]).await.refused("--yes");
     assert_eq!(stack.state(&user).await["lifecycle"], "running");
     let gone = stack.molt(&["destroy", id, "--yes", "--json"]).await.json();

@@ -22,9 +22,9 @@ const QUESTION: &str = "molt: it still runs: [c]ancel, [d]etach, or Enter to go 
 pub enum OnInterrupt {
     /// Asks on the terminal; where there is none, cancels
     Ask,
-    /// Cancels the command and waits for its end
+    /// Cancels what was begun and waits for its end
     Cancel,
-    /// Leaves the command alone and says how to come back to it
+    /// Leaves it alone and says how to come back to it
     Detach,
 }
 

@@ -4,10 +4,12 @@ use super::watch;
 use crate::client::{Client, ClientError};
 use crate::show;
 use molt_common::id::{ExecId, UserId};
-use molt_common::job_id::JobId;
+use molt_common::job_id::{JobId, JobKind};
 use serde_json::{Value, json};
 
 const COLUMNS: &[&str] = &["userId", "state", "exitCode", "job", "error"];
+/// Of restarts, which have no exit code.
+const WITHOUT_EXIT: &[&str] = &["userId", "state", "job", "error"];
 
 /// All of them, in the order in which they are begun.
 ///
@@ -17,13 +19,18 @@ pub fn of(client: &Client, job: &JobId) -> Result<Vec<Value>, ClientError> {
     client.list(&format!("{}/children", watch::path(job)), "children")
 }
 
-/// Prints them.
+/// Prints them, parts of a job of this kind.
 ///
 /// # Errors
 /// [`ClientError::Output`].
-pub fn print(children: &[Value]) -> Result<(), ClientError> {
+pub fn print(kind: JobKind, children: &[Value]) -> Result<(), ClientError> {
     let rows: Vec<Value> = children.iter().map(row).collect();
-    show::line(&show::table(COLUMNS, &rows))
+    let columns = if kind == JobKind::BulkExec {
+        COLUMNS
+    } else {
+        WITHOUT_EXIT
+    };
+    show::line(&show::table(columns, &rows))
 }
 
 fn row(child: &Value) -> Value {

@@ -88,7 +88,7 @@ fn show(client: &Client, job: &JobId, json: bool) -> Result<(), ClientError> {
     table::print(std::slice::from_ref(&view))?;
     if view.progress.is_some() {
         show::line("")?;
-        children::print(&children::of(client, job)?)?;
+        children::print(view.kind, &children::of(client, job)?)?;
     }
     Ok(())
 }
@@ -174,8 +174,11 @@ pub fn finish(
         table::print(std::slice::from_ref(&*view))?;
         if view.progress.is_some() {
             show::line("")?;
-            children::print(&children::of(client, job)?)?;
+            children::print(view.kind, &children::of(client, job)?)?;
         }
+    }
+    if (view.kind, view.state) == (JobKind::Lifecycle, JobState::Cancelled) {
+        console.say("what it had begun in the sandbox goes on: molt state shows it");
     }
     Ok(ExitCode::from(match view.state {
         _ if interrupts.cancelled() && view.state == JobState::Cancelled => interrupts.exit_code(),
