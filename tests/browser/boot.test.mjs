@@ -135,7 +135,7 @@ describe('a sandbox that is not ready', () => {
   scene('a start that failed says why, and a later try opens the agent', async () => {
     const ben = stack.person('Ben');
     await awake(ben);
-    const mend = breakAgent(ben);
+    const mend = breakAgent(stack, ben);
     // One whose tries by itself are used up, and one who does nothing.
     const [used, idle] = [await visitor(ben), await visitor(ben)];
     await used.page.addInitScript(() => {
