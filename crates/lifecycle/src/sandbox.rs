@@ -25,7 +25,8 @@ use sleep::LocalUse;
 
 pub use run::{HEARTBEAT_MS, MISSES_TO_GIVE_UP, SILENCE_TO_GIVE_UP_MS};
 pub use start::{
-    AGENT_DEADLINE_MS, AGENT_RESTARTS_TO_GIVE_UP, CONFIGURE_DEADLINE_MS, CONTAINER_DEADLINE_MS, START_DEADLINE_MS,
+    AGENT_DEADLINE_MS, AGENT_RESTARTS_TO_GIVE_UP, AGENT_SETTLED_MS, CONFIGURE_DEADLINE_MS, CONTAINER_DEADLINE_MS,
+    START_DEADLINE_MS,
 };
 
 pub use view::IN_USE_MS;
@@ -151,7 +152,7 @@ pub struct Sandbox {
     /// The deployment's time without activity after which a sandbox sleeps, as of the last look.
     #[serde(default)]
     pub idle_sleep_ms: Option<u64>,
-    /// Restarts of the agent in this boot until it admitted traffic last.
+    /// Restarts of the agent in this boot until the last one that came up, or that was asked for.
     #[serde(default)]
     pub agent_restarts: u32,
     /// The newest restart of the agent that somebody asked for, as told last.

@@ -2,7 +2,7 @@ use super::capacity::{INTEREST_MS, is_no_room};
 use super::sleep::{LocalUse, SHORTEST_SLEEP_MS, WAKE_PATIENCE_MS};
 use super::tests::{T0, needed, running, silent, status};
 use super::*;
-use molt_common::control::SupervisorPhase;
+use molt_common::control::{AgentRestart, SupervisorPhase};
 use molt_common::sandbox_call::Lifecycle;
 use molt_common::sandbox_change::{ImageChoice, KeepAlive};
 
@@ -202,6 +202,72 @@ fn five_ends_of_a_running_one_open_the_breaker() {
     assert_eq!(run_and_end(&mut sandbox, breaker::HEALTHY_MS), None);
     sandbox.forgive();
     assert_eq!(sandbox.breaker, Breaker::default());
+}
+
+/// Looks at an agent that was started again so often, perhaps because somebody asked for it.
+fn agent(sandbox: &mut Sandbox, phase: SupervisorPhase, restarts: u32, asked: Option<&str>, at: Millis) {
+    let mut status = status(1, phase, "b");
+    status.agent_restarts = restarts;
+    status.restart = asked.map(|id| AgentRestart {
+        id: id.into(),
+        done: phase == SupervisorPhase::Ready,
+        error: None,
+    });
+    sandbox.step(
+        Event::Probed {
+            container: true,
+            status: Some(status),
+            local: LocalUse::default(),
+        },
+        at,
+    );
+}
+
+#[test]
+fn an_agent_that_is_ready_for_a_moment_and_ends_again_has_not_come_up() {
+    let (last, ready, failed) = (
+        AGENT_RESTARTS_TO_GIVE_UP,
+        SupervisorPhase::Ready,
+        SupervisorPhase::Failed,
+    );
+    // Seen ready in the middle of its crashes, for so long.
+    let seen_ready_for = |ms: u64| {
+        let mut sandbox = running();
+        agent(&mut sandbox, failed, last - 2, None, T0.plus(1));
+        agent(&mut sandbox, ready, last - 1, None, T0.plus(2));
+        let at = T0.plus(2 + ms);
+        agent(&mut sandbox, ready, last - 1, None, at);
+        agent(&mut sandbox, failed, last - 1, None, at);
+        assert_eq!(sandbox.view().lifecycle, Lifecycle::Starting);
+        agent(&mut sandbox, failed, last, None, at.plus(1));
+        sandbox
+    };
+    let given_up = seen_ready_for(AGENT_SETTLED_MS - 1);
+    assert_eq!(given_up.view().lifecycle, Lifecycle::Failed);
+    assert_eq!(given_up.view().cause.as_deref(), Some("exit code 1"));
+    // One that had come up is tried as often as any other.
+    assert_eq!(seen_ready_for(AGENT_SETTLED_MS).view().lifecycle, Lifecycle::Starting);
+}
+
+#[test]
+fn a_restart_that_was_asked_for_is_no_crash() {
+    let mut sandbox = running();
+    for restart in 1..=2 * AGENT_RESTARTS_TO_GIVE_UP {
+        let (id, at) = (restart.to_string(), T0.plus(u64::from(restart)));
+        agent(&mut sandbox, SupervisorPhase::Agent, restart, Some(&id), at);
+        agent(&mut sandbox, SupervisorPhase::Ready, restart, Some(&id), at);
+        assert_eq!(sandbox.view().lifecycle, Lifecycle::Running);
+        let mut crashed = sandbox.clone();
+        agent(&mut crashed, SupervisorPhase::Failed, restart + 1, Some(&id), at);
+        agent(
+            &mut crashed,
+            SupervisorPhase::Failed,
+            restart + 1,
+            Some(&id),
+            at.plus(1),
+        );
+        assert_eq!(crashed.view().lifecycle, Lifecycle::Starting, "after {restart}");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A running sandbox: heard or silent, used or idle.
 
 use super::sleep::LocalUse;
+use super::start::AGENT_SETTLED_MS;
 use super::{Action, Rest, Sandbox, Stage};
 use molt_common::control::{SupervisorPhase, SupervisorStatus};
 use molt_common::sandbox_call::Phase;
@@ -44,7 +45,7 @@ impl Sandbox {
                 self.stop(Rest::Asleep, now)
             }
             SupervisorPhase::Ready => {
-                self.note_agent(status);
+                self.note_agent(status, now.since(self.since));
                 self.breaker.ran(now.since(self.since));
                 vec![Action::KeepAlive]
             }
@@ -84,9 +85,13 @@ impl Sandbox {
         vec![Action::KeepAlive, Action::Announce]
     }
 
-    /// What is known of the agent's restarts while it admits traffic.
-    pub(super) fn note_agent(&mut self, status: &SupervisorStatus) {
-        self.agent_restarts = status.agent_restarts;
-        self.agent_restart = status.restart.as_ref().map(|restart| restart.id.clone());
+    /// What is known of the agent's restarts while it admits traffic, which it has been seen to do for so long.
+    pub(super) fn note_agent(&mut self, status: &SupervisorStatus, ready_ms: u64) {
+        let restart = status.restart.as_ref().map(|restart| restart.id.clone());
+        // A restart that was asked for is no crash, and the supervisor begins anew with it as well.
+        if ready_ms >= AGENT_SETTLED_MS || restart != self.agent_restart {
+            self.agent_restarts = status.agent_restarts;
+        }
+        self.agent_restart = restart;
     }
 }

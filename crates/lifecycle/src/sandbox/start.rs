@@ -15,8 +15,11 @@ pub const CONFIGURE_DEADLINE_MS: u64 = 30_000;
 pub const AGENT_DEADLINE_MS: u64 = 120_000;
 /// A start that is not ready after this long is given up, however often it went back to an earlier phase.
 pub const START_DEADLINE_MS: u64 = 180_000;
-/// The supervisor restarts the agent by itself; after this often without being ready the start has failed.
+/// The supervisor restarts the agent by itself; after this often without one that stayed ready for [`AGENT_SETTLED_MS`] the start has failed.
 pub const AGENT_RESTARTS_TO_GIVE_UP: u32 = 5;
+/// An agent that was ready for this long has come up. One that is ready for a moment and ends has not: the supervisor goes on pausing longer each
+/// time (up to 30 s, after which its own count starts over), and a count that began anew with each moment would take minutes to say so.
+pub const AGENT_SETTLED_MS: u64 = 30_000;
 
 impl Sandbox {
     pub(super) fn needed(&mut self, owner: UserId, tier: u8, now: Millis) -> Vec<Action> {
@@ -196,7 +199,7 @@ impl Sandbox {
         self.cause = None;
         self.wakes_at = None;
         self.phase_began = None;
-        self.note_agent(status);
+        self.note_agent(status, 0);
         self.open_sockets = Some(status.open_sockets);
         self.enter(Stage::Running, now);
         vec![Action::KeepAlive, Action::Announce]
