@@ -95,6 +95,7 @@ fn heading(problem: &Problem) -> &str {
         "sandbox_failed" => "Your sandbox could not be started",
         "sandbox_not_ready" | "too_many_waiting" => "Your sandbox is not ready",
         "sandbox_unreachable" => "Your sandbox did not answer",
+        "agent_broke_off" => "Your agent broke off",
         _ => &problem.title,
     }
 }
@@ -146,6 +147,15 @@ pub fn too_many() -> Problem {
         "Too many requests wait for your sandbox to start already.",
     )
     .retry_after(back_in(2, 7))
+}
+
+/// The agent broke the exchange, as sandboxd says it to a program.
+pub fn broke_off() -> Problem {
+    Problem::new(
+        502,
+        "agent_broke_off",
+        "Your agent closed the connection without an answer.",
+    )
 }
 
 /// It did not answer.

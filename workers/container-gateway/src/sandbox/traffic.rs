@@ -84,10 +84,10 @@ pub async fn answer(object: &Sandbox, request: &Request) -> Result<Response> {
         if runs {
             match attempt(object, request, &rid).await? {
                 Attempt::Answered(response) => return Ok(response),
-                // The agent's last word is sandboxd's: for a person it is said in a page.
+                // It is there and ends this exchange each time: no matter of waiting. For a person it is said in a page of ours, which leads on.
                 Attempt::BrokenOff(response) if !repeatable || broken_off >= MOST_BROKEN_OFF => {
                     return if asker.reads_pages {
-                        asker.refuse(refusal::unreachable())
+                        asker.refuse(refusal::broke_off())
                     } else {
                         Ok(response)
                     };
