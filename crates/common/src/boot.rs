@@ -9,6 +9,7 @@ pub use call::{GetBoot, NotWatched, WatchBoot};
 pub use places::{Place, Places};
 pub use start_times::{Start, StartTimes};
 
+use crate::control::LAST_LINES;
 use crate::id::hex;
 use crate::ownership::Owner;
 use crate::redaction;
@@ -131,7 +132,7 @@ impl BootView {
             generation: view.generation,
             title: said.title.into(),
             text: said.text.into(),
-            cause: view.cause.as_deref().map(clean),
+            cause: view.cause.as_deref().map(|cause| clean(alone(cause, &view.log_tail))),
             log_tail: view.log_tail.iter().skip(log_from).map(|line| clean(line)).collect(),
             usual_ms: usual(&steps, start),
             elapsed_ms: elapsed(view, start, now),
@@ -233,6 +234,14 @@ fn usual(steps: &[Step], start: Option<&Start>) -> Option<u64> {
     let agent = steps.iter().find(|step| step.phase == Phase::Agent)?;
     agent.usual_ms?;
     Some(own.filter_map(|step| step.usual_ms).sum())
+}
+
+/// A cause without the agent's last lines, which are shown below it.
+fn alone<'a>(cause: &'a str, log_tail: &[String]) -> &'a str {
+    match cause.split_once(LAST_LINES) {
+        Some((what, _)) if !log_tail.is_empty() => what,
+        _ => cause,
+    }
 }
 
 /// What an agent writes is shown to its owner alone, but a page is copied into mails and screenshots.

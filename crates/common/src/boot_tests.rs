@@ -160,6 +160,24 @@ fn no_secret_of_the_log_is_shown_and_only_its_end() {
 }
 
 #[test]
+fn the_agents_last_lines_are_shown_once() {
+    let cause = |log_tail: &[&str]| {
+        boot(&SandboxView {
+            cause: Some("exit code 3; last lines: no such file; last lines: 7".into()),
+            log_tail: log_tail.iter().map(ToString::to_string).collect(),
+            ..view(Lifecycle::Failed, None)
+        })
+        .cause
+    };
+    assert_eq!(cause(&["no such file; last lines: 7"]).as_deref(), Some("exit code 3"));
+    // Without a log they are all there is.
+    assert_eq!(
+        cause(&[]).as_deref(),
+        Some("exit code 3; last lines: no such file; last lines: 7")
+    );
+}
+
+#[test]
 fn an_events_name_changes_with_what_is_told_and_not_with_the_clock() {
     let seen = view(Lifecycle::Starting, Some(Phase::Agent));
     let times = StartTimes::default();

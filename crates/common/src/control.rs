@@ -75,6 +75,9 @@ pub enum SupervisorPhase {
     Stopping,
 }
 
+/// In a cause: between what happened and the agent's last lines, when they are told.
+pub const LAST_LINES: &str = "; last lines: ";
+
 /// `GET /v1/status`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

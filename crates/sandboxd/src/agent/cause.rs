@@ -1,5 +1,7 @@
 //! Why the agent is not there, in words that say what to do where something can be done. Pure.
 
+use molt_common::control::LAST_LINES;
+
 use crate::process::exit::Exit;
 
 /// Lines of its output that go into a cause, and characters of them, the last ones.
@@ -32,7 +34,7 @@ pub fn with_lines(mut cause: String, lines: &[String]) -> String {
         .join(" | ");
     if !last.is_empty() {
         let surplus = last.chars().count().saturating_sub(CHARS);
-        cause.push_str("; last lines: ");
+        cause.push_str(LAST_LINES);
         cause.extend(last.chars().skip(surplus));
     }
     cause
