@@ -77,6 +77,7 @@ describe('a sandbox that is not ready', () => {
     assert.match(await page.title(), /^(Opening your sandbox|Restarting your agent) · Moltworker$/);
     // What is usual was measured in this sandbox; the time goes on.
     await shown(page.getByText(/^[2-9]\d* s so far, usually \d+ s$/));
+    assert.equal(await page.getByText('Try again').count(), 0, 'nothing has failed');
     await browser.keep(page, 'boot-1-progress');
     await assertAccessible(page);
     await page.emulateMedia({ reducedMotion: 'reduce' });
@@ -157,6 +158,8 @@ describe('a sandbox that is not ready', () => {
     }
     assert.match(await page.title(), /^Your sandbox could not be started/);
     assert.match(await page.locator('#cause').innerText(), /SIGKILL|signal/);
+    // The log stands below it.
+    assert.doesNotMatch(await page.locator('#cause').innerText(), /last lines/);
     await shown(page.getByText(/^It can be tried again/));
     await shown(page.getByRole('link', { name: 'Try again now' }));
     await shown(page.getByRole('link', { name: 'Restart your agent' }));

@@ -48,7 +48,7 @@ export class PageWatch {
   #onConsole(message) {
     if (message.type() !== 'error') return;
     // The browser reports the status of the boot page itself; that it is none of success is meant.
-    const isBootStatus = this.#shown.status === BOOT_STATUS && message.location().url === this.#shown.address;
+    const isBootStatus = this.#shown.status === BOOT_STATUS && message.location().url.split('#')[0] === this.#shown.address;
     if (!isBootStatus || !message.text().startsWith('Failed to load resource')) {
       this.#note(`${message.text()} (${message.location().url})`);
     }

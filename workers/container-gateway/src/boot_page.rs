@@ -61,9 +61,12 @@ fn html(progress: &BootView) -> String {
     let _ = write!(
         body,
         "<p id=\"connection\" class=\"small\" role=\"status\"></p>\
-         <p class=\"actions\"><a id=\"retry\" class=\"button\" href=\"\">Try again now</a>\
+         <p class=\"actions\"><a id=\"retry\"{button} href=\"\">{retry}</a>\
          <a id=\"restart\" href=\"{RESTART}\"{no_restart}>Restart your agent</a> <a href=\"/logout\">Sign out</a></p></div>\
          <script src=\"/_molt/assets/boot.js\" defer></script>",
+        // While it goes on by itself there is nothing that anybody has to press.
+        button = if settled { " class=\"button\"" } else { "" },
+        retry = if settled { "Try again now" } else { "Reload this page" },
         no_restart = hidden(!failed),
     );
     page::layout(&progress.title, &head, &body)
@@ -171,6 +174,10 @@ mod tests {
         assert!(starting.contains("http-equiv=\"refresh\""), "{starting}");
         assert!(starting.contains("aria-current=\"step\""), "{starting}");
         assert!(
+            !starting.contains("Try again") && !starting.contains("class=\"button\""),
+            "{starting}"
+        );
+        assert!(
             starting.contains("<p id=\"elapsed\" class=\"small\">2 s so far</p>"),
             "{starting}"
         );
@@ -179,7 +186,10 @@ mod tests {
             page(Lifecycle::Stopped, None, None),
         ] {
             assert!(!settled.contains("http-equiv"), "{settled}");
-            assert!(settled.contains("href=\"\""), "{settled}");
+            assert!(
+                settled.contains("class=\"button\" href=\"\">Try again now<"),
+                "{settled}"
+            );
         }
     }
 

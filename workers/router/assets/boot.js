@@ -80,6 +80,8 @@ function render(boot) {
   const settled = boot.next === "retry";
   $("bar").hidden = settled;
   $("again").hidden = !settled;
+  show("retry", settled ? "Try again now" : "Reload this page");
+  $("retry").className = settled ? "button" : "";
   $("restart").hidden = boot.lifecycle !== "failed";
   // Whoever reads with his ears or uses the keyboard is taken to what happened.
   if (settled && state.next !== "retry") $("text").focus();
