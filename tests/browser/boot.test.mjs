@@ -64,6 +64,9 @@ describe('a sandbox that is not ready', () => {
   scene('progress is shown as it happens, and the agent opens by itself where it was asked for', async () => {
     const ada = stack.person('Ada');
     await awake(ada);
+    // How long its agent takes is measured once it has come back; a first start may be too quick for that.
+    (await stall(stack, ada))();
+    await until('the agent is back', START_MS, async () => (await progress(ada)).lifecycle === 'running');
     const goOn = await stall(stack, ada);
     const one = await visitor(ada);
     const { page, watch } = one;

@@ -1,7 +1,6 @@
 // Agents that do not come up: stopped where they stand, or killed as often as they begin. Their processes are processes of this machine.
 
 import { readFileSync, readdirSync } from 'node:fs';
-import { setImmediate as next } from 'node:timers/promises';
 import { until } from './condition.mjs';
 
 const LIMIT_MS = 60_000;
@@ -40,32 +39,21 @@ function signal(pid, name) {
   }
 }
 
-/** Replaces the person's agent by one that never answers; a function that lets it go on. */
+/** Stops the person's running agent where it stands, and waits until it is known not to answer; a function that lets it go on. */
 export async function stall(stack, person) {
   const headers = { authorization: `Bearer ${person.token}` };
-  const starting = async () => (await (await fetch(`${stack.url}/_molt/boot`, { headers })).json()).lifecycle === 'starting';
-  return until('an agent that does not answer', LIMIT_MS, async () => {
-    const before = agents(stack, person);
-    before.forEach((pid) => signal(pid, 'SIGKILL'));
-    const deadline = performance.now() + LIMIT_MS;
-    let now = [];
-    // Without a pause: it is to be stopped before it has answered anything.
-    while (now.length === 0 && performance.now() < deadline) {
-      await next();
-      now = agents(stack, person).filter((pid) => !before.includes(pid));
-    }
-    now.forEach((pid) => signal(pid, 'SIGSTOP'));
-    // Somebody notices only when somebody asks.
-    const notices = () => {
-      const asked = fetch(stack.url, { headers: { ...headers, accept: 'text/html' }, redirect: 'manual', signal: AbortSignal.timeout(3_000) });
-      return asked.then((response) => response.status === 503, () => false);
-    };
-    // The first answer may be about the one that was killed.
-    const stands = () => now.length > 0 && agents(stack, person).every((pid) => now.includes(pid));
-    if ((await notices()) && (await starting()) && (await notices()) && stands() && (await starting())) return () => now.forEach((pid) => signal(pid, 'SIGCONT'));
-    now.forEach((pid) => signal(pid, 'SIGCONT'));
-    return null;
+  const stopped = await until('the agent is there', LIMIT_MS, () => {
+    const found = agents(stack, person);
+    return found.length > 0 && found;
   });
+  stopped.forEach((pid) => signal(pid, 'SIGSTOP'));
+  await until('the agent is seen not to answer', LIMIT_MS, async () => {
+    // Somebody notices only when somebody asks; what it had accepted before is not answered at all.
+    const asked = fetch(stack.url, { headers: { ...headers, accept: 'text/html' }, redirect: 'manual', signal: AbortSignal.timeout(3_000) });
+    const refused = await asked.then((response) => response.status === 503, () => false);
+    return refused && (await (await fetch(`${stack.url}/_molt/boot`, { headers })).json()).lifecycle === 'starting';
+  });
+  return () => stopped.forEach((pid) => signal(pid, 'SIGCONT'));
 }
 
 /** Kills the person's agent as often as it begins; a function that ends this. */

@@ -8,7 +8,6 @@ use e2e_tests::wait::{repeatedly, until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::time::Duration;
-use tokio::time::timeout;
 
 pub const LIMIT: Duration = Duration::from_secs(60);
 
@@ -53,51 +52,26 @@ impl Drop for Stalled {
     }
 }
 
-/// A running sandbox whose agent is replaced by one that never answers.
+/// A running sandbox whose agent was stopped where it stands, once it is known not to answer. It has not ended, so no crash is counted.
 pub async fn stall(stack: &Stack, user: &User) -> Stalled {
     stack.awake(user).await;
-    until("the agent that was started again does not answer", LIMIT, async || {
-        let before = agents(stack, user).await;
-        for process in &before {
-            Launch::signal(process.pid, Signal::SIGKILL);
-        }
-        let container = stack.engine.only(user).await;
-        let next = async {
-            loop {
-                let now: Vec<_> = agents_in(container)
-                    .into_iter()
-                    .filter(|one| !before.contains(one))
-                    .collect();
-                if !now.is_empty() {
-                    return now;
-                }
-                tokio::task::yield_now().await;
-            }
-        };
-        // At once: it is to be stopped before it has answered anything. The container may go meanwhile.
-        let Ok(new) = timeout(Duration::from_secs(15), next).await else {
-            return None;
-        };
-        for process in &new {
-            Launch::signal(process.pid, Signal::SIGSTOP);
-        }
-        let stalled = Stalled(new);
-        // Somebody notices only when somebody asks; it may have answered before it was stopped, and is then replaced once more.
-        // The first answer may be about the one that was killed, and an answer of the new one may be on its way.
-        for _ in 0..3 {
-            let asked = stack
-                .get("/")
-                .user(user)
-                .browser()
-                .attempt_any(Duration::from_secs(3))
-                .await;
-            if asked != Some(503) || boot(stack, user).await["lifecycle"] != "starting" {
-                return None;
-            }
-        }
-        Some(stalled)
+    let stalled = Stalled(agents(stack, user).await);
+    assert!(!stalled.0.is_empty(), "there is no agent");
+    for process in &stalled.0 {
+        Launch::signal(process.pid, Signal::SIGSTOP);
+    }
+    until("the agent that was stopped is seen not to answer", LIMIT, async || {
+        // Somebody notices only when somebody asks; what it had accepted before it is not answered at all.
+        let asked = stack
+            .get("/")
+            .user(user)
+            .browser()
+            .attempt_any(Duration::from_secs(3))
+            .await;
+        (asked == Some(503) && boot(stack, user).await["lifecycle"] == "starting").then_some(())
     })
-    .await
+    .await;
+    stalled
 }
 
 /// Kills the agent of a running sandbox as often as it begins, until the start has failed; the answer that says so.
