@@ -155,6 +155,9 @@ pub struct Sandbox {
     /// Restarts of the agent in this boot until the last one that came up, or that was asked for.
     #[serde(default)]
     pub agent_restarts: u32,
+    /// Restarts of the agent in this boot when it was ready last.
+    #[serde(default)]
+    pub agent_restarts_told: u32,
     /// The newest restart of the agent that somebody asked for, as told last.
     #[serde(default)]
     pub agent_restart: Option<String>,

@@ -271,6 +271,30 @@ fn a_restart_that_was_asked_for_is_no_crash() {
 }
 
 #[test]
+fn an_agent_that_hangs_and_goes_on_has_not_ended() {
+    let mut sandbox = running();
+    for n in 1..=4 * breaker::ENDS_TO_OPEN as u64 {
+        let at = T0.plus(n);
+        agent(&mut sandbox, SupervisorPhase::Agent, 0, None, at);
+        assert_eq!(sandbox.view().lifecycle, Lifecycle::Starting, "after {n}");
+        agent(&mut sandbox, SupervisorPhase::Ready, 0, None, at);
+    }
+    // Ends count, seen in their pause or after it.
+    for n in 1..breaker::ENDS_TO_OPEN as u32 {
+        let (phase, restarts) = match n % 2 {
+            0 => (SupervisorPhase::Agent, n),
+            _ => (SupervisorPhase::Failed, n - 1),
+        };
+        agent(&mut sandbox, phase, restarts, None, T0.plus(100));
+        assert_eq!(sandbox.view().lifecycle, Lifecycle::Starting, "after {n}");
+        agent(&mut sandbox, SupervisorPhase::Ready, n, None, T0.plus(100));
+    }
+    let last = breaker::ENDS_TO_OPEN as u32;
+    agent(&mut sandbox, SupervisorPhase::Agent, last, None, T0.plus(100));
+    assert_eq!(sandbox.view().lifecycle, Lifecycle::Failed);
+}
+
+#[test]
 fn want_of_room_is_told_and_tried_again_as_long_as_somebody_waits() {
     let mut sandbox = Sandbox::default();
     sandbox.step(needed(), T0);

@@ -61,12 +61,17 @@ impl Sandbox {
         }
     }
 
-    /// The agent is being started again in its container, because it ended or because somebody asked for that.
+    /// The agent does not admit traffic any more: it ended and is started again in its container, somebody asked for that, or it only hangs.
     fn agent_left(&mut self, status: &SupervisorStatus, now: Millis) -> Vec<Action> {
         self.cause.clone_from(&status.cause);
         self.log_tail.clone_from(&status.log_tail);
         let asked_for = status.restart.as_ref().map(|restart| &restart.id) != self.agent_restart.as_ref();
-        if !asked_for && let Some(pause) = self.breaker.agent_ended(now) {
+        // One that hangs may go on; only an end is a crash.
+        let ended = status.phase == SupervisorPhase::Failed || status.agent_restarts != self.agent_restarts_told;
+        if ended
+            && !asked_for
+            && let Some(pause) = self.breaker.agent_ended(now)
+        {
             let cause = status.cause.clone();
             return self.fail(
                 cause.unwrap_or_else(|| "The agent ended again and again.".into()),
@@ -93,5 +98,6 @@ impl Sandbox {
             self.agent_restarts = status.agent_restarts;
         }
         self.agent_restart = restart;
+        self.agent_restarts_told = status.agent_restarts;
     }
 }

@@ -67,6 +67,7 @@ impl Sandbox {
         self.capacity = None;
         self.needed_again = false;
         self.agent_restarts = 0;
+        self.agent_restarts_told = 0;
         self.agent_restart = None;
         self.open_sockets = None;
         self.next_wake_at = None;
