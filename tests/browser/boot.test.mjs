@@ -124,9 +124,10 @@ describe('a sandbox that is not ready', () => {
   });
 
   scene('without scripts it refreshes until the agent is there', async () => {
-    const ada = stack.person('Ada');
-    const goOn = await stall(stack, ada);
-    const { page, context } = await visitor(ada, { javaScriptEnabled: false });
+    const ben = stack.person('Ben');
+    await awake(ben);
+    const goOn = await stall(stack, ben);
+    const { page, context } = await visitor(ben, { javaScriptEnabled: false });
     await page.goto(`${stack.url}/?x=1`, { timeout: PAGE_MS });
     await shown(page.locator('[aria-current=step]'));
     await browser.keep(page, 'boot-4-without-scripts');

@@ -51,7 +51,9 @@ export async function stall(stack, person) {
     // Somebody notices only when somebody asks; what it had accepted before is not answered at all.
     const asked = fetch(stack.url, { headers: { ...headers, accept: 'text/html' }, redirect: 'manual', signal: AbortSignal.timeout(3_000) });
     const refused = await asked.then((response) => response.status === 503, () => false);
-    return refused && (await (await fetch(`${stack.url}/_molt/boot`, { headers })).json()).lifecycle === 'starting';
+    const { lifecycle, cause } = await (await fetch(`${stack.url}/_molt/boot`, { headers })).json();
+    // With a cause it is only doubted until somebody has looked.
+    return refused && lifecycle === 'starting' && !cause;
   });
   return () => stopped.forEach((pid) => signal(pid, 'SIGCONT'));
 }

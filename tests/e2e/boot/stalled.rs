@@ -68,7 +68,9 @@ pub async fn stall(stack: &Stack, user: &User) -> Stalled {
             .browser()
             .attempt_any(Duration::from_secs(3))
             .await;
-        (asked == Some(503) && boot(stack, user).await["lifecycle"] == "starting").then_some(())
+        let seen = boot(stack, user).await;
+        // With a cause it is only doubted until somebody has looked.
+        (asked == Some(503) && seen["lifecycle"] == "starting" && seen["cause"].is_null()).then_some(())
     })
     .await;
     stalled
