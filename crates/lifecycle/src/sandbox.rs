@@ -161,6 +161,9 @@ pub struct Sandbox {
     /// The newest restart of the agent that somebody asked for, as told last.
     #[serde(default)]
     pub agent_restart: Option<String>,
+    /// Nothing starts it by itself before this: when it would have been last, its owner was shut out, or nobody could tell whether he was.
+    #[serde(default)]
+    pub barred_until: Option<Millis>,
     /// Leaves a sandbox alone that ends again and again.
     #[serde(default)]
     pub breaker: Breaker,
@@ -178,6 +181,11 @@ pub enum Event {
     },
     /// The alarm looks whether something is due.
     Due,
+    /// It would start by itself now, but its owner may not have one, or nobody can tell. Whoever asks for it is looked at where he asks.
+    Barred {
+        /// Milliseconds until it may be asked again.
+        for_ms: u64,
+    },
     /// The runtime is about to be asked for the container.
     Launching,
     /// There is no container, and nobody has seen one of this start: the process ended before it could ask.
@@ -238,6 +246,10 @@ impl Sandbox {
         match event {
             Event::Needed { owner, tier } => self.needed(owner, tier, now),
             Event::Due => self.due(now),
+            Event::Barred { for_ms } => {
+                self.barred_until = Some(now.plus(for_ms));
+                vec![]
+            }
             Event::Launching => {
                 self.launched_at = Some(now);
                 vec![]

@@ -1,5 +1,5 @@
 use super::capacity::{INTEREST_MS, is_no_room};
-use super::sleep::{LocalUse, SHORTEST_SLEEP_MS, WAKE_PATIENCE_MS};
+use super::sleep::{LocalUse, SHORTEST_SLEEP_MS, WAKE_PATIENCE_MS, idle_sleep_ms};
 use super::tests::{T0, needed, running, silent, status};
 use super::*;
 use molt_common::control::{AgentRestart, SupervisorPhase};
@@ -153,6 +153,48 @@ fn what_is_kept_alive_comes_back_by_itself() {
     stopped.step(Event::StopWanted, T0);
     stopped.step(silent(false), T0);
     assert_eq!(stopped.step(Event::Due, T0), vec![]);
+}
+
+#[test]
+fn nothing_starts_by_itself_while_its_owner_is_shut_out() {
+    let mut kept = running();
+    kept.set_keep_alive(KeepAlive::Always);
+    kept.step(silent(false), T0);
+    for (mut sandbox, at) in [
+        (kept, T0),
+        (asleep(Some(IDLE_MS + 300_000)), T0.plus(IDLE_MS + 300_000)),
+    ] {
+        assert!(sandbox.would_start_by_itself(at));
+        sandbox.step(Event::Barred { for_ms: 60_000 }, at);
+        let again = at.plus(60_000);
+        assert!(!sandbox.would_start_by_itself(at.plus(59_999)));
+        assert_eq!(sandbox.step(Event::Due, at.plus(59_999)), vec![]);
+        assert_eq!(sandbox.next_alarm(at, false), Some(again), "it is asked about again");
+        // A request was let in by whoever admitted it.
+        let mut asked_for = sandbox.clone();
+        assert!(asked_for.step(needed(), at).contains(&Action::Start));
+        assert!(sandbox.would_start_by_itself(again));
+        assert!(sandbox.step(Event::Due, again).contains(&Action::Start));
+        assert_eq!(sandbox.barred_until, None);
+    }
+    // Somebody came while it went to sleep: nobody is asked about him again.
+    let mut sandbox = running();
+    let at = T0.plus(IDLE_MS);
+    sandbox.step(told(|_, _| {}), at);
+    sandbox.step(needed(), at);
+    sandbox.step(silent(false), at);
+    assert!(!sandbox.would_start_by_itself(at) && sandbox.step(Event::Due, at).contains(&Action::Start));
+}
+
+#[test]
+fn a_slip_in_the_time_of_sleep_puts_nobody_to_sleep() {
+    for never in ["", "0", "-5", "15m", "1e3", "0.5", "off", "99999999999999999999"] {
+        assert_eq!(idle_sleep_ms(Some(never)), None, "{never}");
+    }
+    assert_eq!(idle_sleep_ms(None), None);
+    assert_eq!(idle_sleep_ms(Some(" 900 ")), Some(900_000));
+    // In milliseconds it would begin again at a few of them.
+    assert_eq!(idle_sleep_ms(Some("18446744073709552")), Some(u64::MAX));
 }
 
 #[test]

@@ -62,6 +62,12 @@ pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>, request_id: 
     Ok(account)
 }
 
+/// Whether a user who has a sandbox may go on having one, as his row says now. One whose row is gone may not.
+pub async fn may_have_one(env: &Env, user: UserId) -> Result<bool> {
+    let row = row(&env.d1("PLATFORM_DB")?, user)?.first::<Row>(None).await?;
+    Ok(row.is_some_and(|row| matches!(row.into(), Account::Active { .. })))
+}
+
 async fn look_up(env: &Env, user: UserId, email: StatedEmail<'_>, now: Millis, request_id: &str) -> Result<Account> {
     let database = env.d1("PLATFORM_DB")?;
     if let Some(row) = row(&database, user)?.first::<Row>(None).await? {

@@ -25,6 +25,14 @@ pub struct LocalUse {
     pub idle_sleep_ms: Option<u64>,
 }
 
+/// Reads the deployment's time without activity, in seconds: milliseconds, or `None` for never. What is no number of seconds is never, and what is too
+/// many stays many: a slip in a configuration puts nobody to sleep, who would lose his disk by that.
+#[must_use]
+pub fn idle_sleep_ms(seconds: Option<&str>) -> Option<u64> {
+    let seconds: u64 = seconds?.trim().parse().ok()?;
+    (seconds > 0).then(|| seconds.saturating_mul(1000))
+}
+
 impl Sandbox {
     /// Keeps what was told about use.
     pub(super) fn note_use(&mut self, status: &SupervisorStatus, local: LocalUse) {
@@ -76,9 +84,18 @@ impl Sandbox {
             Stage::Starting { .. } | Stage::Running | Stage::Stopping { .. } => return None,
         };
         self.owner?;
-        let now_wanted =
-            self.needed_again || (self.rest == Rest::Unexpected && self.settings.keep_alive == KeepAlive::Always);
-        let wanted = if now_wanted { Some(self.since) } else { self.wakes_at };
-        Some(wanted?.max(earliest))
+        // Somebody who asked was let in; what nobody asks for waits until its owner may have it.
+        if self.needed_again {
+            return Some(self.since.max(earliest));
+        }
+        let kept_up = self.rest == Rest::Unexpected && self.settings.keep_alive == KeepAlive::Always;
+        let wanted = if kept_up { Some(self.since) } else { self.wakes_at };
+        Some(wanted?.max(earliest).max(self.barred_until.unwrap_or_default()))
+    }
+
+    /// Whether it would start now although nobody asks: then it is to be known first whether its owner may have it ([`super::Event::Barred`]).
+    #[must_use]
+    pub fn would_start_by_itself(&self, now: Millis) -> bool {
+        !self.needed_again && self.starts_at().is_some_and(|at| at <= now)
     }
 }

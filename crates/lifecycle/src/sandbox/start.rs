@@ -66,6 +66,7 @@ impl Sandbox {
         self.phase_began = Some(now);
         self.capacity = None;
         self.needed_again = false;
+        self.barred_until = None;
         self.agent_restarts = 0;
         self.agent_restarts_told = 0;
         self.agent_restart = None;

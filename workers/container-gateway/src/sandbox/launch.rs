@@ -2,21 +2,29 @@
 
 use super::drive::{name, step};
 use super::{observe, ownership};
+use crate::account;
 use crate::sandbox_do::Sandbox;
 use molt_common::control::env as variable;
 use molt_common::id::hex;
 use molt_lifecycle::sandbox::capacity::is_no_room;
 use molt_lifecycle::sandbox::{Event, Refusal, Sandbox as Machine, Stage};
 use molt_platform::container::{Container, StartOptions};
-use molt_platform::{entropy, settings};
+use molt_platform::{entropy, log, settings};
+use serde_json::json;
 use std::collections::BTreeMap;
 use worker::Result;
+
+/// A user who is shut out is looked at again after this long: he may have been let in again.
+const SHUT_OUT_MS: u64 = 60_000;
+/// The same where nobody could tell.
+const UNDECIDED_MS: u64 = 5_000;
 
 /// Begins what came due, and asks for the container of a start that has none.
 pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
     if !ownership::may_run(object)? {
         return Ok(());
     }
+    bar_if_shut_out(object).await?;
     step(object, Event::Due)?;
     let store = object.store()?;
     let container = object.container()?;
@@ -54,6 +62,27 @@ pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
         Ok(()) => Ok(()),
         Err(error) => refused(object, &error.to_string()).await,
     }
+}
+
+/// Whoever asks for a sandbox was let in at the edge; what a schedule or a policy starts is looked at here, so that a suspended user's agent does
+/// not come back by itself.
+async fn bar_if_shut_out(object: &Sandbox) -> Result<()> {
+    let machine = object.store()?.load()?;
+    let Some(owner) = machine.owner.filter(|_| machine.would_start_by_itself(entropy::now())) else {
+        return Ok(());
+    };
+    let for_ms = match account::may_have_one(&object.env, owner).await {
+        Ok(true) => return Ok(()),
+        Ok(false) => SHUT_OUT_MS,
+        Err(error) => {
+            log::error(
+                "owner_not_looked_up",
+                json!({"sandbox": object.state.id().name(), "error": error.to_string()}),
+            );
+            UNDECIDED_MS
+        }
+    };
+    step(object, Event::Barred { for_ms }).map(drop)
 }
 
 /// The runtime did not start what it was asked for.

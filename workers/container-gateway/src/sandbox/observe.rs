@@ -7,7 +7,7 @@ use super::supervisor::Supervisor;
 use crate::sandbox_do::Sandbox;
 use molt_common::sandbox_call::Probed;
 use molt_lifecycle::sandbox::capacity::is_no_room;
-use molt_lifecycle::sandbox::sleep::LocalUse;
+use molt_lifecycle::sandbox::sleep::{LocalUse, idle_sleep_ms};
 use molt_lifecycle::sandbox::{Action, Event, HEARTBEAT_MS, Stage};
 use molt_platform::container::{Container, End};
 use molt_platform::{entropy, log, object, settings};
@@ -94,11 +94,10 @@ async fn gone(object: &Sandbox, container: &Container) -> Result<()> {
 
 /// What the object knows of its sandbox's use.
 pub fn local_use(object: &Sandbox) -> LocalUse {
-    let idle = settings::text(&object.env, "IDLE_SLEEP_SECONDS").and_then(|text| text.trim().parse::<u64>().ok());
     LocalUse {
         in_flight: object.in_flight.get(),
         used_at: object.used_at.get(),
-        idle_sleep_ms: idle.filter(|seconds| *seconds > 0).map(|seconds| seconds * 1000),
+        idle_sleep_ms: idle_sleep_ms(settings::text(&object.env, "IDLE_SLEEP_SECONDS").as_deref()),
     }
 }
 
