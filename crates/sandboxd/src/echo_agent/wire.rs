@@ -1,4 +1,4 @@
-//! Answers that no HTTP library would send, byte by byte: `GET /raw/<name>`.
+//! Answers that no HTTP library would send, byte by byte: `GET` or `POST /raw/<name>`.
 //!
 //! `early-hints` (103 before the 200), `trailers`, `http10` (ends with the connection), `http10-length`, `extensions` (chunks with them), `cut-length`
 //! and `cut-chunks` (break off in the middle), `both-lengths` (a length beside chunks), `two-lengths` (that differ), `hop` (headers of one
@@ -14,7 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use crate::http_server::{self, Body};
 
-const BEGINNING: &[u8] = b"GET /raw/";
+const BEGINNINGS: [&[u8]; 2] = [b"GET /raw/", b"POST /raw/"];
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Longest head of a request that is read here.
 const HEAD: usize = 16 * 1024;
@@ -33,10 +33,12 @@ where
         };
         let handle = handle.clone();
         tokio::spawn(async move {
-            let mut beginning = [0; BEGINNING.len()];
+            let mut beginning = [0; 10];
             // The proxy sends a head in one piece.
             match stream.peek(&mut beginning).await {
-                Ok(length) if beginning.get(..length) == Some(BEGINNING) => answer(stream).await,
+                Ok(length) if BEGINNINGS.iter().any(|known| beginning[..length].starts_with(known)) => {
+                    answer(stream).await;
+                }
                 _ => http_server::serve_connection(stream, handle).await,
             }
         });

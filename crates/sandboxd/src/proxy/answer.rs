@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use http_body_util::BodyExt;
+use futures_util::{StreamExt, stream};
+use http_body_util::{BodyExt, BodyStream, StreamBody};
 use hyper::body::Incoming;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::http::{request, response};
 use hyper::{Method, Response, StatusCode};
 use molt_common::content_coding::{self, Accepted, Answer, Coding, Treatment};
+use molt_common::problem;
 use tokio::sync::Semaphore;
 
 use super::activity::OpenExchange;
@@ -16,8 +18,9 @@ use super::coded_body::CodedBody;
 use super::coding::Coder;
 use super::headers::{self, PublicAddress};
 use super::inject::{self, Injecting};
+use super::problem::Problem;
 use super::sessions::Admitted;
-use crate::http_server::Body;
+use crate::http_server::{Body, BodyError, whole};
 
 /// Bodies that are coded at once. Each holds up to two MiB.
 const AT_ONCE: usize = 12;
@@ -102,13 +105,16 @@ impl Answers {
     }
 
     /// The answer to a plain request, whose exchange lasts as long as the body.
+    ///
+    /// # Errors
+    /// When it is in another coding than it states, and the client needs it without.
     pub async fn whole(
         &self,
         answer: Response<Incoming>,
         asked: &Asked,
         session: Admitted,
         open: OpenExchange,
-    ) -> Response<Body> {
+    ) -> Result<Response<Body>, Problem> {
         let (mut parts, body) = answer.into_parts();
         let tag = asked.tag_for(&parts);
         if tag.is_some() {
@@ -136,7 +142,9 @@ impl Answers {
             // Nothing comes, and nothing must be made of it.
             _ if asked.head => inner,
             (Some(coder), Some(permit)) if matches!(treatment, Treatment::Undo(_)) => {
-                CodedBody::undoing(inner, coder, permit).boxed()
+                begun(CodedBody::undoing(inner, coder, permit).boxed())
+                    .await
+                    .map_err(|error| unreadable(&error))?
             }
             (Some(coder), Some(permit)) => CodedBody::making(inner, coder, permit).boxed(),
             _ => {
@@ -159,8 +167,24 @@ impl Answers {
         let mut response = Response::new(body);
         *response.status_mut() = parts.status;
         *response.headers_mut() = headers;
-        response
+        Ok(response)
     }
+}
+
+/// A body whose first piece could be had. What is not of the coding that it states is found out before anything is answered: a connection that
+/// ended without an answer would pass for a sandbox that is gone, and the request would be repeated.
+async fn begun(mut body: Body) -> Result<Body, BodyError> {
+    let Some(first) = body.frame().await.transpose()? else {
+        return Ok(whole(""));
+    };
+    let all = stream::iter([Ok(first)]).chain(BodyStream::new(body));
+    Ok(BodyExt::boxed(StreamBody::new(all)))
+}
+
+fn unreadable(error: &BodyError) -> Problem {
+    tracing::info!(%error, "an answer of the agent cannot be read");
+    let text = "The agent's answer is not in the content coding that it states.";
+    problem::Problem::new(502, "agent_answer_unreadable", text).into()
 }
 
 /// Headers of content whose coding is another one now.

@@ -166,7 +166,7 @@ impl Proxy {
             // Nobody asked for another protocol.
             return Err(Problem::AgentBrokeOff);
         }
-        Ok(self.answers.whole(answer, &asked, session, open).await)
+        self.answers.whole(answer, &asked, session, open).await
     }
 
     async fn open_socket(
@@ -181,7 +181,7 @@ impl Proxy {
         let mut answer = self.ask(outgoing, &mut session).await?;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             let open = self.activity.exchange_opened();
-            return Ok(self.answers.whole(answer, &asked, session, open).await);
+            return self.answers.whole(answer, &asked, session, open).await;
         }
         let agent_side = hyper::upgrade::on(&mut answer);
         let open = self.activity.socket_opened();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Request, Response, Uri};
+use hyper::{Request, Response, StatusCode, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use molt_common::control::SupervisorPhase;
@@ -115,6 +115,8 @@ impl Uploads {
             return Attempt::Ended(Progress::unreadable());
         };
         match self.agent.client.request(request).await {
+            // Nobody asked for another protocol, and nobody who fetches the answer could be told that.
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => Attempt::Ended(Progress::broke_off()),
             Ok(answer) => Attempt::Ended(self.keep(record, answer).await),
             Err(error) if error.is_connect() => Attempt::Unreached,
             Err(error) => {

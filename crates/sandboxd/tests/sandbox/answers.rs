@@ -118,6 +118,19 @@ async fn what_the_agent_coded_is_not_coded_again_and_undone_for_who_did_not_ask(
 }
 
 #[tokio::test]
+async fn what_is_not_of_the_coding_that_it_states_is_said_to_be_the_agents_fault() {
+    let sandbox = Sandbox::ready().await;
+    for coding in ["gzip", "br", "zstd", "deflate"] {
+        let answer = get(&sandbox, &format!("/headers?content-encoding={coding}"), "identity").await;
+        // Not one of those that the edge repeats.
+        assert!(!answer.headers().contains_key(header::NOT_READY), "{coding}");
+        assert_eq!(answer.status(), StatusCode::BAD_GATEWAY, "{coding}");
+        let problem: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(problem["code"], "agent_answer_unreadable", "{coding}");
+    }
+}
+
+#[tokio::test]
 async fn a_304_names_the_entity_tag_that_the_client_has() {
     let sandbox = Sandbox::ready().await;
     for etag in ["\"text\"", "W/\"text\""] {

@@ -82,3 +82,21 @@ async fn a_delivery_that_was_cut_is_said_to_be_cut_and_made_again_when_asked() {
     .await;
     assert_eq!(tus(&sandbox, Method::HEAD, &upload).send().await.unwrap().status(), 404);
 }
+
+#[tokio::test]
+async fn an_agent_that_answers_an_upload_with_another_protocol_has_broken_off() {
+    let sandbox = Sandbox::ready().await;
+    let stated = metadata(&[("target", "/raw/switch")]);
+    let made = tus(&sandbox, Method::POST, PATH)
+        .header("upload-length", 0)
+        .header("upload-metadata", stated)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(made.status(), 201);
+    let upload = made.headers()["location"].to_str().unwrap().to_owned();
+    assert_eq!(
+        code(answer(&sandbox, &upload).await).await,
+        (502, "agent_broke_off".to_owned())
+    );
+}
