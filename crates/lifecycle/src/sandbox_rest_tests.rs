@@ -123,6 +123,20 @@ fn a_sleeper_wakes_when_its_agent_planned_to() {
 }
 
 #[test]
+fn a_plan_beyond_all_times_is_none() {
+    for far in [u64::MAX, 8_640_000_000_000_001, 32_503_680_000_000] {
+        let mut sandbox = running();
+        sandbox.step(told(|status, _| status.next_wake_at = Some(far)), T0);
+        sandbox.step(silent(false), T0);
+        assert_eq!(
+            (sandbox.view().wakes_at, sandbox.next_alarm(T0, false)),
+            (None, None),
+            "{far}"
+        );
+    }
+}
+
+#[test]
 fn whoever_comes_while_it_goes_to_sleep_is_served_after_it() {
     let mut sandbox = running();
     let at = T0.plus(IDLE_MS);

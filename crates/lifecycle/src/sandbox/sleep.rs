@@ -11,6 +11,8 @@ pub const SHORTEST_SLEEP_MS: u64 = 60_000;
 pub const OVERDUE_MS: u64 = 2 * 60_000;
 /// A wake-up by schedule that cannot be made for this long is given up.
 pub const WAKE_PATIENCE_MS: u64 = 60 * 60_000;
+/// The year 3000: an agent's plan for then or later is none.
+const FARTHEST: Millis = Millis(32_503_680_000_000);
 /// Shortest time without activity that a user's own policy may name.
 const IDLE_LEAST_MS: u64 = 60_000;
 
@@ -40,7 +42,8 @@ impl Sandbox {
         let told = status.last_active_at.map(Millis);
         self.last_active_at = [self.last_active_at, told, local.used_at].into_iter().flatten().max();
         self.open_sockets = Some(status.open_sockets);
-        self.next_wake_at = status.next_wake_at.map(Millis);
+        // The agent's own word: what lies beyond any plan is no time that lists could show or an alarm could have.
+        self.next_wake_at = status.next_wake_at.map(Millis).filter(|at| *at < FARTHEST);
         self.idle_sleep_ms = local.idle_sleep_ms;
     }
 
