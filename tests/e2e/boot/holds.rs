@@ -68,7 +68,7 @@ pub async fn who_waits_is_answered_as_soon_as_it_is_ready(stack: Arc<Stack>) {
     for (reply, answered) in replies {
         assert_eq!(Seen::from(reply).header("x-openclaw-user"), Some(user.id.as_str()));
         let late = answered.saturating_duration_since(ready);
-        assert!(late < Duration::from_secs(1), "answered {late:?} after it was ready");
+        assert!(late < Duration::from_secs(3), "answered {late:?} after it was ready");
     }
 }
 
