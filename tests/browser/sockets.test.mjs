@@ -233,8 +233,8 @@ for (const resume of ['on', 'off']) {
     scene('a token that ends is said, and a renewed one goes on', async () => {
       const person = stack.person('Ada');
       const session = randomUUID();
-      const ada = await open('Ada', tokenLike(stack, person.token, { endsInS: 6, session }));
-      await shown(said(ada.page).filter({ hasText: 'Your session has ended. Sign in again' }), 20_000);
+      const ada = await open('Ada', tokenLike(stack, person.token, { endsInS: 12, session }));
+      await shown(said(ada.page).filter({ hasText: 'Your session has ended. Sign in again' }), 40_000);
       const { closes } = await log(ada.page);
       if (resume === 'off') assert.equal(closes[0].code, 4401);
       const link = ada.page.locator('molt-status').getByRole('link', { name: 'Sign in' });

@@ -1,5 +1,7 @@
 //! Answers that no HTTP library would send, byte by byte: `GET` or `POST /raw/<name>`.
 //!
+//! Each ends its connection, and says so where that does not change what it is about: a proxy may otherwise ask again on one that is just ending.
+//!
 //! `early-hints` (103 before the 200), `trailers`, `http10` (ends with the connection), `http10-length`, `extensions` (chunks with them), `cut-length`
 //! and `cut-chunks` (break off in the middle), `both-lengths` (a length beside chunks), `two-lengths` (that differ), `hop` (headers of one
 //! connection), `switch` (101 that nobody asked for), `garbage` (no HTTP), `silence` (nothing).
@@ -63,20 +65,20 @@ async fn answer(mut stream: TcpStream) {
 fn bytes(name: &str) -> &'static str {
     match name {
         "early-hints" => {
-            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"
+            "HTTP/1.1 103 Early Hints\r\nLink: </a.css>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4\r\n\r\nwell"
         }
         "trailers" => {
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4\r\nwell\r\n0\r\nX-Sum: 4\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n4\r\nwell\r\n0\r\nX-Sum: 4\r\n\r\n"
         }
         "http10" => "HTTP/1.0 200 OK\r\nContent-Type: application/octet-stream\r\n\r\nuntil the end",
         "http10-length" => "HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nwell",
         "extensions" => {
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\nwell\r\n6;c\r\n, then\r\n0;d\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n4;a=b\r\nwell\r\n6;c\r\n, then\r\n0;d\r\n\r\n"
         }
         "cut-length" => "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nonly this",
         "cut-chunks" => "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nonly this\r\n",
         "both-lengths" => {
-            "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwell\r\n0\r\n\r\n"
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwell\r\n0\r\n\r\n"
         }
         "two-lengths" => "HTTP/1.1 200 OK\r\nContent-Length: 4\r\nContent-Length: 9\r\n\r\nwellwell!",
         "hop" => {
