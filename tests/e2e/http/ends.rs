@@ -56,9 +56,12 @@ pub async fn a_body_that_the_agent_cut_does_not_pass_for_whole(stack: Arc<Stack>
 pub async fn errors_are_problems_or_pages(stack: Arc<Stack>) {
     let user = stack.new_user().await;
     stack.awake(&user).await;
-    let problem = stack.post("/raw/silence").user(&user);
-    // No probe takes a POST there: the agent's own answer passes as it is.
-    assert_eq!(problem.send().await.json(404)["status"], "not found");
+    // The agent's own answer passes as it is.
+    let nothing = stack.post("/nothing-is-there").user(&user);
+    assert_eq!(nothing.send().await.json(404)["status"], "not found");
+    // What was sent may have been taken: it is not sent again, and the answer says so at once.
+    let sent = stack.post("/raw/silence").user(&user);
+    sent.send().await.problem(502, "agent_broke_off");
     for name in ["silence", "garbage", "two-lengths", "switch"] {
         let path = format!("/raw/{name}");
         stack
