@@ -65,9 +65,11 @@ async fn a_body_that_was_cut_does_not_pass_for_whole() {
             let request = request
                 .header(header::USER, OWNER)
                 .header(header::ACCEPT_ENCODING, coding);
-            let answer = request.send().await.unwrap();
-            assert_eq!(answer.status(), StatusCode::OK, "{name}");
-            assert!(answer.bytes().await.is_err(), "{name} ended well");
+            // The break may come before the head has left.
+            if let Ok(answer) = request.send().await {
+                assert_eq!(answer.status(), StatusCode::OK, "{name}");
+                assert!(answer.bytes().await.is_err(), "{name} ended well");
+            }
         }
     }
 }
