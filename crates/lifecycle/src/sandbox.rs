@@ -307,11 +307,17 @@ impl Sandbox {
 }
 
 #[cfg(test)]
+#[path = "sandbox_crash_tests.rs"]
+mod crash_tests;
+#[cfg(test)]
 #[path = "sandbox_model_tests.rs"]
 mod model_tests;
 #[cfg(test)]
 #[path = "sandbox_rest_tests.rs"]
 mod rest_tests;
+#[cfg(test)]
+#[path = "sandbox_start_tests.rs"]
+mod start_tests;
 #[cfg(test)]
 #[path = "sandbox_tests.rs"]
 mod tests;
