@@ -1,11 +1,30 @@
 //! What the edge reads of a request's credentials and what it never lets through.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// The token of `Authorization: Bearer`, which wins over the session cookie.
 #[must_use]
 pub fn bearer(header: &str) -> Option<&str> {
     let (scheme, token) = header.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+/// The token of `Authorization: Bearer`, or the password of `Authorization: Basic`: programs that know user names and passwords alone send a
+/// token as the latter, under any name.
+#[must_use]
+pub fn bearer_or_password(header: &str) -> Option<String> {
+    if let Some(token) = bearer(header) {
+        return Some(token.to_owned());
+    }
+    let (scheme, encoded) = header.trim().split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let pair = String::from_utf8(STANDARD.decode(encoded.trim()).ok()?).ok()?;
+    let (_, password) = pair.split_once(':')?;
+    (!password.is_empty()).then(|| password.to_owned())
 }
 
 /// Headers that a client may not hand on: internal ones, credentials, claims about where the request came from, and
@@ -55,13 +74,29 @@ pub fn return_path(asked: Option<&str>) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{bearer, is_stripped, return_path, wants_page};
+    use super::{bearer, bearer_or_password, is_stripped, return_path, wants_page};
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
 
     #[test]
     fn only_a_bearer_token_is_one() {
         assert_eq!(bearer("bearer  a.b "), Some("a.b"));
         for none in ["Basic x", "Bearer", "Bearer ", "", "a.b"] {
             assert_eq!(bearer(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_token_may_come_as_the_password_of_basic() {
+        let basic = |pair: &str| bearer_or_password(&format!("Basic {}", STANDARD.encode(pair)));
+        assert_eq!(bearer_or_password("Bearer a.b"), Some("a.b".into()));
+        assert_eq!(basic("anybody:a.b"), Some("a.b".into()));
+        assert_eq!(basic(":a:b"), Some("a:b".into()));
+        for none in ["", "anybody", "anybody:"] {
+            assert_eq!(basic(none), None, "{none}");
+        }
+        for none in ["", "Basic", "Basic ", "Basic !!", "Basic /w==", "Digest a"] {
+            assert_eq!(bearer_or_password(none), None, "{none}");
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::id::hex;
 use crate::scope::Scope;
 use crate::time::Millis;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 use std::fmt;
 use subtle::ConstantTimeEq;
@@ -132,10 +132,16 @@ pub struct KeyRecord {
     pub id: KeyId,
     /// See [`AdminKey::hash`].
     pub hash: String,
-    /// What it may do.
+    /// What it may do. Scopes of a later release are left out: they permit nothing here, and a worker that was rolled back goes on admitting keys.
+    #[serde(deserialize_with = "known_scopes")]
     pub scopes: Vec<Scope>,
     /// From then on it is worth nothing; `None` means it does not expire.
     pub expires_at: Option<Millis>,
+}
+
+fn known_scopes<'de, D: Deserializer<'de>>(told: D) -> Result<Vec<Scope>, D::Error> {
+    let words = Vec::<String>::deserialize(told)?;
+    Ok(words.iter().filter_map(|word| word.parse().ok()).collect())
 }
 
 impl KeyRecord {
@@ -164,6 +170,13 @@ mod tests {
             scopes: vec![Scope::FleetRead],
             expires_at,
         }
+    }
+
+    #[test]
+    fn scopes_of_a_later_release_permit_nothing_and_harm_nothing() {
+        let mut told = serde_json::to_value(record(None)).unwrap();
+        told["scopes"] = serde_json::json!(["teleport:write", "fleet:read"]);
+        assert_eq!(serde_json::from_value::<KeyRecord>(told).unwrap(), record(None));
     }
 
     #[test]

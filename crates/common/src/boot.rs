@@ -131,7 +131,7 @@ impl BootView {
             phase: view.phase,
             generation: view.generation,
             title: said.title.into(),
-            text: said.text.into(),
+            text: words::restored(view).unwrap_or_else(|| said.text.into()),
             cause: view.cause.as_deref().map(|cause| clean(alone(cause, &view.log_tail))),
             log_tail: view.log_tail.iter().skip(log_from).map(|line| clean(line)).collect(),
             usual_ms: usual(&steps, start),

@@ -28,6 +28,26 @@ fn change() -> Option<JobId> {
 }
 
 #[test]
+fn a_restore_says_how_far_it_is() {
+    let restoring = |bytes, total_bytes| {
+        let mut view = view(Lifecycle::Starting, Some(Phase::Restore));
+        view.disk = Some(Box::new(crate::disk_view::DiskView {
+            restoring: Some(crate::disk_view::RestoringView { bytes, total_bytes }),
+            ..Default::default()
+        }));
+        BootView::of(&view, &StartTimes::default(), Millis(0)).text
+    };
+    let mib = 1024 * 1024;
+    assert_eq!(restoring(0, None), "Your files are being restored.");
+    assert_eq!(
+        restoring(5 * mib / 2, None),
+        "Your files are being restored: 2.5 MiB so far."
+    );
+    let of = restoring(1_331 * mib, Some(2_048 * mib));
+    assert_eq!(of, "Your files are being restored: 1.2 GiB of 2.0 GiB.");
+}
+
+#[test]
 fn a_start_shows_its_steps_with_what_is_usual() {
     let mut times = StartTimes::default();
     for (generation, agent_ms) in [(2, 9_000), (3, 0)] {

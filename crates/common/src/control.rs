@@ -3,6 +3,11 @@
 //! Two TCP ports inside the sandbox: [`PROXY_PORT`] carries the user's HTTP and WebSocket traffic for the agent, [`CONTROL_PORT`]
 //! carries this JSON API and asks for `Authorization: Bearer <MOLT_CONTROL_TOKEN>` on every request but `GET /healthz`.
 
+pub mod config;
+pub mod files;
+pub mod provider;
+pub mod snapshot;
+
 use crate::output::{OutputCursor, OutputPiece};
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +34,12 @@ pub mod env {
     pub const TIER: &str = "MOLT_TIER";
     /// `on` or `off`: whether sockets resume with replay (`crate::resume`).
     pub const SOCKET_RESUME: &str = "MOLT_SOCKET_RESUME";
+    /// `wait`: the agent is not started before `POST /v1/begin` has said what the disk is to hold, and the disk holds it.
+    pub const RESTORE: &str = "MOLT_RESTORE";
+    /// `wait`: the agent is not started before `PUT /v1/config/handed` has said what the user's part of its configuration is to be.
+    pub const CONFIG: &str = "MOLT_CONFIG";
+    /// `wait`: the agent is not started before `PUT /v1/providers/handed` has said how it reaches providers.
+    pub const PROVIDERS: &str = "MOLT_PROVIDERS";
 }
 
 /// Names of the headers that the `Sandbox` object sets on what it passes to [`PROXY_PORT`]. `sandboxd` trusts these and no others,
@@ -63,6 +74,8 @@ pub mod header {
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum SupervisorPhase {
+    /// Waiting for what the disk is to hold, or restoring it.
+    Restore,
     /// Writing the agent's configuration.
     Configure,
     /// The agent's process runs and does not yet admit traffic.
@@ -117,6 +130,15 @@ pub struct SupervisorStatus {
     /// The newest restart of the agent that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<AgentRestart>,
+    /// How the disk is kept; `None` from a supervisor that keeps none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshots: Option<Box<snapshot::SnapshotStatus>>,
+    /// How the agent's configuration stands; `None` from a supervisor that does not look at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<Box<config::ConfigStatus>>,
+    /// What the agent was given besides; `None` from a supervisor that is not to be given anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub providers: Option<Box<provider::ProvidersView>>,
     /// Last lines of the agent's output, oldest first, at most 50.
     pub log_tail: Vec<String>,
     /// Epoch milliseconds at which this answer was made.
@@ -343,8 +365,9 @@ pub struct ExecReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ControlError {
     /// Stable code: `unauthorized`, `not_found`, `method_not_allowed`, `invalid_request`, `too_large`, `conflict` (409: the id was used for
-    /// another request), `busy` (429: too many commands at the same time), `stopping` (503), `not_started` (503: no room for
-    /// another process or a note of it), `internal` (500: the state of the command is not known now). After `busy`, `stopping` and
+    /// another request), those of `config::code`, `busy` (429: too many commands at the same time), `stopping` (503), `not_started` (503: no room for
+    /// another process or a note of it, or the disk is not restored yet), `not_ready` (503: nothing can be saved now), `internal` (500: the state
+    /// of the command is not known now). After `busy`, `stopping` and
     /// `not_started` the command has certainly not begun.
     pub code: String,
     /// For people; names the field for `invalid_request`.

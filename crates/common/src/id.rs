@@ -14,6 +14,9 @@ pub enum IdError {
     /// An exec id is `[A-Za-z0-9_-]{1,64}`.
     #[error("must be 1 to 64 characters of A-Z, a-z, 0-9, '_' and '-'")]
     NotToken,
+    /// The id of a sandbox is `sbx_` and 32 hexadecimal digits in lower case.
+    #[error("must be sbx_ and 32 hexadecimal digits in lower case")]
+    NotSandbox,
 }
 
 /// A user's id: the UUID that the identity provider gave (`sub`).
@@ -75,6 +78,20 @@ impl SandboxId {
         let digest = Sha256::digest(format!("molt/personal/{user}").as_bytes());
         let hex: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Self(format!("sbx_{hex}"))
+    }
+
+    /// Reads an id in the one way that it is written: `sbx_` and 32 hexadecimal digits in lower case.
+    ///
+    /// # Errors
+    /// [`IdError::NotSandbox`].
+    pub fn parse(text: &str) -> Result<Self, IdError> {
+        let digits = text.strip_prefix("sbx_").ok_or(IdError::NotSandbox)?;
+        let ok = digits.len() == 32 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if ok {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(IdError::NotSandbox)
+        }
     }
 
     /// As text: `sbx_` and 32 hexadecimal digits.
@@ -158,6 +175,14 @@ pub fn request_id(random: [u8; 16]) -> String {
     format!("req_{}", hex(&random))
 }
 
+/// Whether a text is a request id as we make them.
+#[must_use]
+pub fn is_request_id(text: &str) -> bool {
+    text.strip_prefix("req_").is_some_and(|digits| {
+        digits.len() == 32 && digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}
+
 /// Lower-case hexadecimal digits.
 #[must_use]
 pub fn hex(bytes: &[u8]) -> String {
@@ -197,6 +222,32 @@ mod tests {
         assert_ne!(SandboxId::personal(ada), SandboxId::personal(ben));
         assert_eq!(SandboxId::personal(ada).as_str().len(), 36);
         assert!(!SandboxId::personal(ada).as_str().contains("0b0f3c1e"), "opaque");
+    }
+
+    #[test]
+    fn a_sandbox_id_is_read_as_it_is_written() {
+        let id = SandboxId::personal(UserId::parse(ADA).unwrap());
+        assert_eq!(SandboxId::parse(id.as_str()).unwrap(), id);
+        for bad in [
+            "",
+            "sbx_",
+            &id.as_str()[..35],
+            &format!("{id}0"),
+            &id.as_str().to_uppercase(),
+            &format!("sbx_{}", "g".repeat(32)),
+            &format!("../{}", &id.as_str()[3..]),
+            ADA,
+        ] {
+            assert!(SandboxId::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_known_by_its_form() {
+        assert!(super::is_request_id(&super::request_id([0xab; 16])));
+        for other in ["", "req_", "req_1", &format!("req_{}", "g".repeat(32)), &"a".repeat(36)] {
+            assert!(!super::is_request_id(other), "{other}");
+        }
     }
 
     #[test]

@@ -120,6 +120,11 @@ impl IdentityKeys {
             .map(|key| (self.current.as_str(), key.as_bytes()))
     }
 
+    /// Ids of all keys.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.keys.keys().map(String::as_str)
+    }
+
     /// One of the keys, for the same.
     pub(crate) fn key(&self, id: &str) -> Option<&[u8]> {
         self.keys.get(id).map(String::as_bytes)

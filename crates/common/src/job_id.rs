@@ -17,11 +17,22 @@ pub enum JobKind {
     Lifecycle,
     /// A restart of the sandboxes of many users: a parent of [`JobKind::Lifecycle`].
     BulkRestart,
+    /// The removal of a user (`crate::api::removal`).
+    UserRemoval,
+    /// A patch of the configuration of many users' agents.
+    BulkConfig,
 }
 
 impl JobKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::Exec, Self::BulkExec, Self::Lifecycle, Self::BulkRestart];
+    pub const ALL: [Self; 6] = [
+        Self::Exec,
+        Self::BulkExec,
+        Self::Lifecycle,
+        Self::BulkRestart,
+        Self::UserRemoval,
+        Self::BulkConfig,
+    ];
 
     /// As in ids and filters.
     #[must_use]
@@ -31,6 +42,8 @@ impl JobKind {
             Self::BulkExec => "bulk-exec",
             Self::Lifecycle => "lifecycle",
             Self::BulkRestart => "bulk-restart",
+            Self::UserRemoval => "user-removal",
+            Self::BulkConfig => "bulk-config",
         }
     }
 
@@ -90,6 +103,16 @@ impl JobId {
         }
     }
 
+    /// Of the removal of a user.
+    #[must_use]
+    pub const fn removal(owner: UserId, local: ExecId) -> Self {
+        Self {
+            kind: JobKind::UserRemoval,
+            owner: Some(owner),
+            local,
+        }
+    }
+
     /// Of a job about many users.
     #[must_use]
     pub const fn fleet(kind: JobKind, local: ExecId) -> Self {
@@ -111,9 +134,11 @@ impl JobId {
         };
         let kind = JobKind::parse(kind).ok_or(JobIdError::Kind)?;
         let owner = match (kind, owner) {
-            (JobKind::BulkExec | JobKind::BulkRestart, FLEET) => None,
-            (JobKind::BulkExec | JobKind::BulkRestart, _) => return Err(JobIdError::Owner),
-            (JobKind::Exec | JobKind::Lifecycle, owner) => Some(UserId::parse(owner).map_err(|_| JobIdError::Owner)?),
+            (JobKind::Exec | JobKind::Lifecycle | JobKind::UserRemoval, owner) => {
+                Some(UserId::parse(owner).map_err(|_| JobIdError::Owner)?)
+            }
+            (JobKind::BulkExec | JobKind::BulkRestart | JobKind::BulkConfig, FLEET) => None,
+            (JobKind::BulkExec | JobKind::BulkRestart | JobKind::BulkConfig, _) => return Err(JobIdError::Owner),
         };
         Ok(Self {
             kind,

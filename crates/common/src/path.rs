@@ -11,14 +11,16 @@ pub enum Spelling<'a> {
 
 /// First segments that belong to the platform and are never passed to a sandbox as they stand.
 ///
-/// The fence of what ran before comes ahead of what it lies below: it has a row of its own, and a spelling of it that another reader tidies
-/// up (workerd merges slashes on the way to a service) must not pass as some other path of `/_molt`.
-pub const RESERVED: [&str; 7] = [
+/// The fence of what ran before, the repositories and the providers come ahead of what they lie below: they have rows of their own, and a spelling of one that
+/// another reader tidies up (workerd merges slashes on the way to a service) must not pass as some other path of `/_molt`.
+pub const RESERVED: [&str; 9] = [
     "/api/super",
     "/api/admin",
     "/api/v1",
     "/_admin",
     "/_molt/ownership",
+    crate::snapshot::REPOSITORY_PATH,
+    crate::provider::PROVIDER_PATH,
     "/_molt",
     "/webhooks",
 ];

@@ -9,8 +9,8 @@
 //! Both sides count data messages in each direction from 0. The first message is the client's [`FromClient::Hello`], within [`HELLO_WITHIN_MS`]; the server
 //! answers [`FromServer::Welcome`], perhaps only when the agent is ready, and then replays what the client has not received. The client sends no data before the
 //! welcome, and then first what the server has not received. *Received* is what was handed on: to the page, or to the agent's own socket. What had
-//! arrived and was not handed on when a connection broke is dropped by the receiver and sent again by the sender, so acknowledging is also the
-//! back-pressure: a slow agent acknowledges late.
+//! arrived when a connection broke is handed on as far as it can be until the client is back; what then is left is dropped by the receiver and sent again
+//! by the sender, so acknowledging is also the back-pressure: a slow agent acknowledges late.
 //!
 //! Each side keeps what the other has not acknowledged. It sends a message when nothing is unacknowledged, or when all that is, with this one, costs at most
 //! [`WINDOW_BYTES`] ([`cost`]); else it takes no more from its own side. So a receiver needs no more room than the window, and reads on at all times:
@@ -18,8 +18,9 @@
 //! the older one is closed by [`CLOSE_TAKEN_OVER`].
 //!
 //! An end that is meant is told before the connection closes: by [`FromClient::Close`] or [`FromServer::Close`], behind the data before it, with a legal code
-//! (`crate::close_code`); the WebSocket is closed by the same. Any other end of a connection leaves the session as it is. 4401 (the token expired): connect
-//! again with a renewed one. 4402 and 4403: the user was signed out or suspended, and the session is gone.
+//! (`crate::close_code`); the WebSocket is closed by the same. What the client said before its own is handed on although it is gone. Any other end of a
+//! connection leaves the session as it is. 4401 (the token expired): connect again with a renewed one. 4402 and 4403: the user was signed out or suspended,
+//! and the session is gone.
 
 use serde::{Deserialize, Serialize};
 

@@ -3,6 +3,8 @@
 use crate::flag::Flag;
 use crate::path::{self, Spelling};
 use crate::problem::Problem;
+use crate::provider::PROVIDER_PATH;
+use crate::snapshot::REPOSITORY_PATH;
 
 /// How a path is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Auth {
     User,
     /// A holder of an admin credential; never a user's cookie.
     Admin,
+    /// A holder of a repository's token, which the gateway verifies; never a cookie.
+    Repository,
 }
 
 /// Which rate-limit policy counts the call (DESIGN section 8).
@@ -43,6 +47,8 @@ pub enum Limit {
     Api,
     /// Decided by the request: page, asset or socket.
     Sandbox,
+    /// A call to a repository.
+    Repository,
 }
 
 /// Who answers.
@@ -169,6 +175,7 @@ pub const TABLE: &[Route] = &[
     admin(Match::Below("/api/super/keys"), None),
     admin(Match::Below("/api/super/audit"), None),
     admin(Match::Below("/api/super/migration"), None),
+    admin(Match::Below("/api/super/recovery"), None),
     admin(Match::Exact("/api/super/openapi.json"), None),
     admin(Match::Below("/api/super"), Some(Flag::NewAdminApi)),
     own(Match::Below("/api/admin"), &[], Limit::Free, Page::Reserved),
@@ -176,6 +183,14 @@ pub const TABLE: &[Route] = &[
     own(Match::Below("/webhooks"), &[], Limit::Free, Page::Reserved),
     // What the gateway asks of what ran before (`ownership::FENCE_PATH`): no client's, wherever his flags send him.
     own(Match::Below("/_molt/ownership"), &[], Limit::Free, Page::Reserved),
+    // What sandboxes alone ask, by a name inside their network: a token that was carried out of one opens nothing.
+    own(Match::Below(PROVIDER_PATH), &[], Limit::Free, Page::Reserved),
+    // Whoever has a token of it, whatever the flags say: what was saved can be reached during a rollback too.
+    Route {
+        auth: Auth::Repository,
+        flag: None,
+        ..gateway(Match::Below(REPOSITORY_PATH), Limit::Repository)
+    },
     gateway_page("/_molt/restart"),
     // The address that earlier releases had for it; they did it by GET.
     gateway_page("/emergency-reset"),
@@ -233,110 +248,5 @@ pub fn allow(raw_path: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::{Auth, Flag, Page, TABLE, Target, find};
-    use crate::ownership::FENCE_PATH;
-    use crate::path::RESERVED;
-
-    fn target(method: &str, path: &str) -> Target {
-        find(method, path).unwrap().target
-    }
-
-    #[test]
-    fn path_classes_are_those_operators_know() {
-        assert_eq!(target("GET", "/health"), Target::Router(Page::Health));
-        assert_eq!(target("HEAD", "/health"), Target::Router(Page::Health));
-        assert_eq!(target("GET", "/health/"), Target::ContainerGateway);
-        assert_eq!(target("GET", "/api/status"), Target::Router(Page::Status));
-        for path in ["/api/super", "/api/super/", "/api/super/users/x"] {
-            assert_eq!(target("PUT", path), Target::AdminApi, "{path}");
-        }
-        assert_eq!(target("GET", "/api/superx"), Target::ContainerGateway);
-        assert_eq!(target("GET", "/_admin/"), Target::ContainerGateway);
-        assert_eq!(target("PATCH", "/anything/else"), Target::ContainerGateway);
-        assert_eq!(target("GET", "/webhooks/x"), Target::Router(Page::Reserved));
-    }
-
-    #[test]
-    fn flags_can_be_set_whatever_they_say() {
-        for own in [
-            "/api/super/flags",
-            "/api/super/flags/USE_NEW_ADMIN_API/history",
-            "/api/super/keys",
-            "/api/super/keys/0",
-            "/api/super/audit/verify",
-            "/api/super/migration",
-            "/api/super/openapi.json",
-        ] {
-            let route = find("PUT", own).unwrap();
-            assert_eq!(
-                (route.flag, route.target, route.auth),
-                (None, Target::AdminApi, Auth::Admin),
-                "{own}"
-            );
-        }
-        for flagged in [
-            "/api/super",
-            "/api/super/users",
-            "/api/super/flagsx",
-            "/api/super/openapi.json/x",
-        ] {
-            assert_eq!(find("GET", flagged).unwrap().flag, Some(Flag::NewAdminApi), "{flagged}");
-        }
-        for page in ["/", "/_molt/boot", "/_admin"] {
-            assert_eq!(
-                find("GET", page).unwrap().flag,
-                Some(Flag::NewContainerGateway),
-                "{page}"
-            );
-        }
-    }
-
-    #[test]
-    fn no_clients_request_is_one_for_the_fence() {
-        let id = "6f1f0c5e-2f53-4c44-9a0e-0f5a1f3f9a11";
-        for path in [
-            format!("{FENCE_PATH}{id}"),
-            FENCE_PATH.into(),
-            "/_molt/ownership".into(),
-        ] {
-            assert_eq!(target("PUT", &path), Target::Router(Page::Reserved), "{path}");
-        }
-        assert_eq!(find("PUT", &format!("/_molt//ownership/{id}")).unwrap_err().status, 400);
-        assert_eq!(target("GET", "/_molt/ownerships"), Target::ContainerGateway);
-    }
-
-    #[test]
-    fn a_wrong_method_is_405_and_an_odd_spelling_400() {
-        assert_eq!(find("POST", "/health").unwrap_err().status, 405);
-        assert_eq!(find("GET", "/login/development").unwrap_err().status, 405);
-        assert_eq!(find("GET", "/api%2fsuper/users").unwrap_err().status, 400);
-    }
-
-    #[test]
-    fn a_users_restart_is_taken_from_pages_of_ours_alone() {
-        for path in ["/_molt/restart", "/emergency-reset"] {
-            let route = find("POST", path).unwrap();
-            assert!(route.own_pages && route.auth == Auth::User, "{path}");
-            assert_eq!(find("PUT", path).unwrap_err().status, 405);
-        }
-        assert!(!find("POST", "/anything").unwrap().own_pages);
-    }
-
-    #[test]
-    fn reserved_paths_never_reach_a_sandbox_without_their_own_row() {
-        for prefix in RESERVED {
-            let route = find("GET", prefix).unwrap();
-            assert!(!matches!(route.path, super::Match::Any), "{prefix}");
-        }
-    }
-
-    #[test]
-    fn whatever_leaves_the_router_is_authenticated() {
-        for route in TABLE {
-            if !matches!(route.target, Target::Router(_)) {
-                assert_ne!(route.auth, Auth::None, "{route:?}");
-            }
-        }
-    }
-}
+#[path = "route_tests.rs"]
+mod tests;

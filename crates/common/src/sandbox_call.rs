@@ -1,6 +1,7 @@
 //! Calls to a `Sandbox` Durable Object from other workers. User traffic arrives under another host name that the gateway sets itself.
 
 use crate::control::{ExecReport, ExecStart, SessionEnd, SupervisorStatus, WaitFor};
+use crate::disk_view::DiskView;
 use crate::id::UserId;
 use crate::job_id::JobId;
 use crate::object_call::Call;
@@ -152,9 +153,15 @@ pub struct SandboxView {
     /// The platform has no room for it now; it is started as soon as there is some.
     #[serde(default)]
     pub waits_for_capacity: bool,
+    /// It is not started because its owner is suspended; told to who wakes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub shut_out: bool,
     /// Sockets that were open at the last observation.
     #[serde(default)]
     pub open_sockets: Option<u32>,
+    /// How its disk is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Box<DiskView>>,
 }
 
 impl SandboxView {
@@ -182,7 +189,9 @@ impl SandboxView {
             next_image: None,
             change: None,
             waits_for_capacity: false,
+            shut_out: false,
             open_sockets: None,
+            disk: None,
         }
     }
 }

@@ -4,10 +4,13 @@
 use crate::api::JobState;
 use crate::api::jobs::{ChangeResult, JobView};
 use crate::audit::Author;
+use crate::control::snapshot::Difference;
+use crate::disk_view::StopRefusal;
 use crate::id::{ExecId, UserId};
 use crate::job_id::JobId;
 use crate::job_title::title;
 use crate::object_call::Call;
+use crate::snapshot::{SnapshotId, Verification};
 use crate::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +22,7 @@ pub enum RestartScope {
     /// The agent's process; the disk stays.
     #[default]
     Agent,
-    /// The whole container: the disk goes.
+    /// The whole container: the disk is saved and restored.
     Sandbox,
 }
 
@@ -64,9 +67,9 @@ pub enum Wanted {
         /// What is started again.
         scope: RestartScope,
     },
-    /// Everything in it is killed at once, and it is started from nothing.
+    /// Everything in it is killed at once, and it is started with what was saved last.
     EmergencyReset,
-    /// It is stopped, and its disk is gone. It stays startable.
+    /// It is saved and stopped, and its container is gone. It stays startable.
     Destroy,
     /// Another tier; a running sandbox is started again with it.
     Tier {
@@ -78,6 +81,85 @@ pub enum Wanted {
         /// Which; the one before the newest choice when absent.
         image: Option<ImageChoice>,
     },
+    /// A snapshot of a running sandbox, published.
+    Save,
+    /// The disk as it was in a snapshot: a running sandbox is saved, stopped and started again with it, one at rest takes it at its next start.
+    Restore {
+        /// Which.
+        snapshot: SnapshotId,
+    },
+    /// Work on the repository, in a running sandbox.
+    Upkeep {
+        /// What.
+        work: WantedUpkeep,
+    },
+}
+
+/// What work on a repository somebody may ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "work")]
+pub enum WantedUpkeep {
+    /// Read again and compared.
+    Verify {
+        /// Which snapshot; the newest published one when absent.
+        snapshot: Option<SnapshotId>,
+        /// All of its data; a sample otherwise.
+        full: bool,
+    },
+    /// What no snapshot in the list needs is removed.
+    Prune,
+    /// What a restore would change.
+    Compare {
+        /// Of which snapshot.
+        snapshot: SnapshotId,
+    },
+    /// One file or folder of a snapshot is put back.
+    RestorePath {
+        /// Of which.
+        snapshot: SnapshotId,
+        /// Below the home, with `/`.
+        path: String,
+        /// Where to, below the home; the same place when absent.
+        to: Option<String>,
+    },
+}
+
+impl WantedUpkeep {
+    /// As in titles, filters and the audit trail.
+    #[must_use]
+    pub const fn word(&self) -> &'static str {
+        match self {
+            Self::Verify { .. } => "verify",
+            Self::Prune => "prune",
+            Self::Compare { .. } => "compare",
+            Self::RestorePath { .. } => "restore-path",
+        }
+    }
+}
+
+/// What came of a change that has to do with snapshots.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ChangeOutcome {
+    /// The snapshot that was made, restored, verified or compared.
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
+    pub snapshot: Option<SnapshotId>,
+    /// Bytes that it added to the repository.
+    pub added_bytes: u64,
+    /// What a verification found.
+    pub verification: Option<Verification>,
+    /// Bytes that pruning removed.
+    pub removed_bytes: u64,
+    /// What a restore would change; at most 1,000.
+    pub differences: Vec<Difference>,
+    /// How many there are altogether.
+    pub difference_count: u64,
+    /// Paths that were restored.
+    pub restored_paths: u64,
+    /// Why the stop that it takes did not happen; `snapshot` is then the one about which somebody must decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_refused: Option<StopRefusal>,
 }
 
 impl Wanted {
@@ -91,6 +173,9 @@ impl Wanted {
             Self::Destroy => "destroy",
             Self::Tier { .. } => "tier",
             Self::Image { .. } => "image",
+            Self::Save => "save",
+            Self::Restore { .. } => "restore",
+            Self::Upkeep { work } => work.word(),
         }
     }
 
@@ -98,7 +183,8 @@ impl Wanted {
     #[must_use]
     pub fn title(&self) -> String {
         match self {
-            Self::Wake | Self::EmergencyReset | Self::Destroy => self.word().into(),
+            Self::Wake | Self::EmergencyReset | Self::Destroy | Self::Save | Self::Upkeep { .. } => self.word().into(),
+            Self::Restore { snapshot } => format!("restore {snapshot}"),
             Self::Restart {
                 scope: RestartScope::Agent,
             } => "restart agent".into(),
@@ -121,6 +207,8 @@ impl Wanted {
                 | Self::Restart {
                     scope: RestartScope::Agent
                 }
+                | Self::Save
+                | Self::Upkeep { .. }
         )
     }
 }
@@ -137,7 +225,7 @@ pub struct ChangeSandbox {
     pub tier: u8,
     /// What is asked for.
     pub wanted: Wanted,
-    /// The caller knows that a disk goes.
+    /// It may be stopped although nothing can be saved.
     pub discard_disk: bool,
     /// The job that it is a part of.
     #[serde(default)]
@@ -211,6 +299,9 @@ pub struct ChangeView {
     pub started_at: Option<Millis>,
     /// Its end.
     pub completed_at: Option<Millis>,
+    /// What came of it, where it has to do with snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<Box<ChangeOutcome>>,
 }
 
 impl ChangeView {
@@ -232,6 +323,7 @@ impl ChangeView {
                 found: self.found,
                 generation_before: self.generation_before,
                 generation: self.generation,
+                outcome: self.outcome.as_deref().cloned(),
             }),
             created_at: self.created_at.iso(),
             started_at: self.started_at.map(Millis::iso),

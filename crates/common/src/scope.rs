@@ -36,16 +36,26 @@ scopes! {
     Everything = "*", "Everything, later scopes included.";
     FleetRead = "fleet:read", "Read users, sandboxes, states, jobs and flags.";
     FleetWrite = "fleet:write", "Start, stop, restart and resize sandboxes.";
-    UsersWrite = "users:write", "Invite, suspend and reinstate users.";
+    UsersWrite = "users:write", "Create, rename, invite, suspend and reinstate users.";
+    UsersRemoveWrite = "users-remove:write", "Remove users with all that is kept of them, for good.";
     ExecRead = "exec:read", "Read commands and their output.";
     ExecWrite = "exec:write", "Run and cancel commands in sandboxes.";
     ConfigRead = "config:read", "Read the configuration of agents.";
     ConfigWrite = "config:write", "Change the configuration of agents.";
+    FilesRead = "files:read", "List and read files of sandboxes and of their snapshots.";
+    FilesWrite = "files:write", "Write and remove files in running sandboxes.";
     FlagsWrite = "flags:write", "Change feature flags.";
     BackupRead = "backup:read", "List snapshots and read files of them.";
     BackupWrite = "backup:write", "Make, restore and remove snapshots.";
+    BackupAccessWrite = "backup-access:write", "Have short-lived access to a repository itself: to all that a user ever had on his disk.";
+    CostRead = "cost:read", "Read what users cost, and their budgets.";
+    CostWrite = "cost:write", "Set budgets of users.";
+    SecretsRead = "secrets:read", "List which secrets users have, without their values.";
+    SecretsWrite = "secrets:write", "Set and remove secrets of users.";
     KeysWrite = "keys:write", "List, make and revoke admin keys, none with more scopes than one's own.";
     AuditRead = "audit:read", "Read and verify the audit trail.";
+    RecoveryRead = "recovery:read", "Export the whole control plane: people, hashes of keys, wrapped keys of repositories, all that is audited.";
+    RecoveryWrite = "recovery:write", "Restore a control plane into an empty platform, whose truth it then is: keys included.";
 }
 
 /// The text is no scope.
@@ -93,6 +103,10 @@ pub fn permits(held: &[Scope], wanted: Scope) -> bool {
                     | (Scope::ExecWrite, Scope::ExecRead)
                     | (Scope::ConfigWrite, Scope::ConfigRead)
                     | (Scope::BackupWrite, Scope::BackupRead)
+                    | (Scope::FilesWrite, Scope::FilesRead)
+                    | (Scope::RecoveryWrite, Scope::RecoveryRead)
+                    | (Scope::CostWrite, Scope::CostRead)
+                    | (Scope::SecretsWrite, Scope::SecretsRead)
             )
     })
 }
@@ -121,6 +135,8 @@ mod tests {
         assert!(!permits(&[Scope::FleetRead], Scope::FleetWrite));
         assert!(!permits(&[Scope::ExecRead], Scope::ExecWrite));
         assert!(!permits(&[Scope::FleetRead, Scope::ExecWrite], Scope::KeysWrite));
+        assert!(permits(&[Scope::SecretsWrite], Scope::SecretsRead));
+        assert!(!permits(&[Scope::SecretsRead, Scope::KeysWrite], Scope::SecretsWrite));
         assert!(!permits(&[], Scope::FleetRead));
         for scope in Scope::ALL {
             assert!(permits(&[Scope::Everything], *scope));

@@ -189,6 +189,13 @@ pub fn display_name(email: Option<&str>, id: UserId) -> String {
     if shown.is_empty() { id.to_string() } else { shown }
 }
 
+/// Whether an operator may call a user so: what a terminal or page would obey is no name.
+#[must_use]
+pub fn is_display_name(text: &str) -> bool {
+    let length = text.chars().count();
+    (1..=LONGEST_NAME).contains(&length) && text.trim() == text && !text.chars().any(is_invisible)
+}
+
 /// Control characters, and those that reorder, join or hide text.
 fn is_invisible(character: char) -> bool {
     character.is_control()

@@ -146,7 +146,7 @@ pub struct Target {
 
 impl Target {
     /// Reads `Upload-Metadata`: `target` is the path and must be there; `method` is POST, PUT or PATCH, POST when absent; `contentType`, or what
-    /// tus clients call it, `filetype` or `type`. Further keys are kept by nobody.
+    /// tus clients call it, `filetype` or `type`. What further keys say is for the client alone, who finds it in `HEAD` again.
     ///
     /// # Errors
     /// 400 `invalid_request` that names the key.

@@ -109,7 +109,7 @@ pub struct Progress {
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ChangeResult {
-    /// `wake`, `restart`, `emergency-reset`, `destroy`, `tier` or `image`.
+    /// `wake`, `restart`, `emergency-reset`, `destroy`, `tier`, `image`, `save`, `restore`, `verify`, `prune`, `compare` or `restore-path`.
     pub change: String,
     /// What the sandbox was when it was asked for.
     pub found: Lifecycle,
@@ -117,6 +117,9 @@ pub struct ChangeResult {
     pub generation_before: u64,
     /// Number of its start now, or at the end of the change.
     pub generation: u64,
+    /// What came of it, where it has to do with snapshots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<crate::sandbox_change::ChangeOutcome>,
 }
 
 /// A job as lists and `GET /api/super/jobs/{id}` show it.

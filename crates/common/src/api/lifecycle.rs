@@ -38,7 +38,7 @@ pub struct RestartRequest {
     /// What is started again; default `agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<RestartScope>,
-    /// The caller knows that a disk goes; asked for with the scope `sandbox` when there is one.
+    /// It may be stopped although nothing can be saved: what changed since the newest snapshot is lost then.
     #[serde(default)]
     pub discard_disk: bool,
     /// Milliseconds until it has failed, 1,000 to 3,600,000; default 300,000.
@@ -51,7 +51,7 @@ pub struct RestartRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ResetRequest {
-    /// The caller knows that a disk goes; asked for when there is one.
+    /// What is in no snapshot is lost by it; asked for while there is something.
     #[serde(default)]
     pub discard_disk: bool,
     /// Milliseconds until it has failed, 1,000 to 3,600,000; default 300,000.
@@ -82,7 +82,7 @@ pub struct DestroyRequest {
 pub struct TierRequest {
     /// 1, 2 or 3.
     pub tier: u8,
-    /// The caller knows that a disk goes; asked for when there is one.
+    /// It may be stopped although nothing can be saved: what changed since the newest snapshot is lost then.
     #[serde(default)]
     pub discard_disk: bool,
     /// Milliseconds until it has failed, 1,000 to 3,600,000; default 300,000.
@@ -107,7 +107,7 @@ pub struct ImageRequest {
     /// Goes back to the image before the newest choice.
     #[serde(default)]
     pub rollback: bool,
-    /// The caller knows that a disk goes; asked for when there is one.
+    /// It may be stopped although nothing can be saved: what changed since the newest snapshot is lost then.
     #[serde(default)]
     pub discard_disk: bool,
     /// Milliseconds until it has failed, 1,000 to 3,600,000; default 300,000.

@@ -1,5 +1,6 @@
 //! Answer types that say where a sandbox stands: from stored observations, and with `?probe=1` what the sandbox says of itself besides.
 
+use super::disk_state::DiskState;
 use crate::control::SupervisorPhase;
 use crate::id::UserId;
 use crate::job_id::JobId;
@@ -150,6 +151,12 @@ pub struct SandboxState {
     pub open_sockets: Option<u32>,
     /// ISO-8601 time of the last good snapshot.
     pub last_snapshot_at: Option<String>,
+    /// Its age in milliseconds when this answer was made.
+    #[serde(default)]
+    pub snapshot_age_ms: Option<u64>,
+    /// How its disk is kept; null of a sandbox that was never looked at.
+    #[serde(default)]
+    pub disk: Option<DiskState>,
     /// Why the last start or run ended, if it did by itself.
     pub error: Option<String>,
     /// What it said when it was asked just now; only with `?probe=1`.
@@ -168,6 +175,7 @@ impl SandboxState {
     /// From what the sandbox's object (or its copy in the database) holds.
     #[must_use]
     pub fn new(user_id: UserId, view: SandboxView, now: Millis) -> Self {
+        let last_snapshot_at = view.disk.as_ref().and_then(|disk| disk.last_snapshot_at);
         Self {
             user_id,
             name: None,
@@ -191,7 +199,9 @@ impl SandboxState {
             change: view.change,
             waits_for_capacity: view.waits_for_capacity,
             open_sockets: view.open_sockets,
-            last_snapshot_at: None,
+            last_snapshot_at: last_snapshot_at.map(Millis::iso),
+            snapshot_age_ms: last_snapshot_at.map(|at| now.since(at)),
+            disk: view.disk.map(|disk| DiskState::new(*disk)),
             error: view.cause,
             probe: None,
             timestamp: now.iso(),
@@ -314,7 +324,11 @@ impl LiveState {
                 None => view.observed_at.map(|at| now.since(at)),
             },
             latency_ms: answered.and_then(|probe| probe.latency_ms).unwrap_or(read_ms),
-            last_sync_at: None,
+            last_sync_at: view
+                .disk
+                .as_ref()
+                .and_then(|disk| disk.last_snapshot_at)
+                .map(Millis::iso),
             error: view.cause.clone(),
             probe,
         }

@@ -75,6 +75,32 @@ const fn starting(phase: Option<Phase>, from: Option<Lifecycle>, changed: bool) 
     said(title, text)
 }
 
+/// How far a restore is, in words; `None` while nothing is restored.
+pub fn restored(view: &SandboxView) -> Option<String> {
+    if view.lifecycle != Lifecycle::Starting || view.phase != Some(Phase::Restore) {
+        return None;
+    }
+    let restoring = view.disk.as_ref()?.restoring.filter(|restoring| restoring.bytes > 0)?;
+    let done = size(restoring.bytes);
+    Some(match restoring.total_bytes {
+        Some(total) => format!("Your files are being restored: {done} of {}.", size(total)),
+        None => format!("Your files are being restored: {done} so far."),
+    })
+}
+
+/// Bytes for people, in steps of a tenth: a page is told again with each.
+fn size(bytes: u64) -> String {
+    const MIB: u64 = 1024 * 1024;
+    let tenths = |unit: u64| (bytes / (unit / 10) / 10, bytes / (unit / 10) % 10);
+    if bytes >= 1024 * MIB {
+        let (whole, tenth) = tenths(1024 * MIB);
+        format!("{whole}.{tenth} GiB")
+    } else {
+        let (whole, tenth) = tenths(MIB);
+        format!("{whole}.{tenth} MiB")
+    }
+}
+
 /// Name of a step.
 pub const fn label(phase: Phase) -> &'static str {
     match phase {

@@ -13,7 +13,7 @@ pub enum Class {
     Socket,
     /// The platform's own API for users (`/_molt`), and signing out.
     Api,
-    /// What a sandbox asks of the edge. Nothing asks yet.
+    /// Calls to a sandbox's repository from outside. Those of the sandbox itself do not come through the router.
     Sandbox,
     /// The admin API, reading.
     AdminRead,
@@ -86,6 +86,7 @@ impl Class {
             Limit::Api | Limit::Sandbox if request.is_asset() => Some(Self::Asset),
             Limit::Api => Some(Self::Api),
             Limit::Sandbox => Some(Self::Page),
+            Limit::Repository => Some(Self::Sandbox),
         }
     }
 
@@ -177,6 +178,8 @@ mod tests {
             ("GET", "/_molt/restart", Some(Class::Page)),
             ("POST", "/_molt/restart", Some(Class::Api)),
             ("POST", "/emergency-reset", Some(Class::Api)),
+            ("GET", "/_molt/repository/x/restic/config", Some(Class::Sandbox)),
+            ("DELETE", "/_molt/repository", Some(Class::Sandbox)),
             ("GET", "/", Some(Class::Page)),
             ("POST", "/anything", Some(Class::Page)),
             ("GET", "/_admin/", Some(Class::Page)),

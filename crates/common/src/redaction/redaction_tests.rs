@@ -30,6 +30,8 @@ fn names_are_known_in_every_spelling() {
         "code",
         "auth_code",
         "MOLT_IDENTITY_KEYS",
+        "MOLT_REPOSITORY_KEYS",
+        "MOLT_SECRET_KEYS",
         "X-Molt-Identity",
         "credentials",
         "sig",
