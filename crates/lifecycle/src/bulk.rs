@@ -10,6 +10,7 @@ mod child;
 pub use answer::{ChildAnswer, READ_EVERY_MS, SILENCE_MS, SUBMIT_DEADLINE_MS};
 pub use child::{Child, child_key};
 
+use crate::job::Lease;
 use molt_common::api::JobState;
 use molt_common::api::jobs::Progress;
 use molt_common::id::UserId;
@@ -22,8 +23,9 @@ use std::collections::HashSet;
 pub const MOST_CHILDREN: usize = 1_000;
 /// Most children under way at once.
 pub const MOST_AT_ONCE: u32 = 50;
-/// A call about a child that is not answered within this is made again.
-const CALL_LEASE_MS: u64 = 30_000;
+/// A call about a child that is not answered within this is made again. The slowest may take effect so late: a change of a configuration waits 25 s for
+/// its turn, 5 s for what is there and 30 s for the agent.
+pub const CALL_LEASE_MS: u64 = 65_000;
 
 /// Why a job about many users is not accepted; says which field is wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +91,9 @@ pub enum Step {
         attempt: u32,
         /// In whose sandbox.
         user: UserId,
+        /// The job was cancelled: only what an earlier submission came to is wanted now. Where asking for that would do the work, it is not asked, and
+        /// the answer is [`ChildAnswer::Refused`].
+        cancelled: bool,
     },
     /// Ask how a child stands.
     Read {
@@ -185,7 +190,7 @@ impl BulkJob {
             self.state = JobState::Running;
             self.started_at = Some(now);
         }
-        self.settle(now);
+        self.forget_calls(now, |lease| lease.is_free(now));
         if self.state.is_terminal() {
             return vec![];
         }
@@ -226,11 +231,22 @@ impl BulkJob {
         steps
     }
 
-    /// The object was begun anew: nobody waits for the calls that were under way. All of them may be repeated, and are at once.
-    pub fn resumed(&mut self) {
-        for child in &mut self.children {
-            child.lease.abandon();
+    /// The object was begun anew: nobody waits for the calls that were under way. All of them may be repeated, and are at once. Each counts as one that
+    /// nobody answered: a child whose calls always last longer than somebody waits for them must come to an end too.
+    pub fn resumed(&mut self, now: Millis) {
+        if !self.state.is_terminal() {
+            self.forget_calls(now, |_| true);
         }
+    }
+
+    /// Nobody will hear what became of these calls.
+    fn forget_calls(&mut self, now: Millis, which: impl Fn(&Lease) -> bool) {
+        for child in &mut self.children {
+            if child.lease.until().is_some() && which(&child.lease) {
+                child.unanswered(now);
+            }
+        }
+        self.settle(now);
     }
 
     /// Somebody wants it cancelled: no child is begun any more, and those that have are cancelled and followed to their end.

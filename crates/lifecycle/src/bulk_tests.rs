@@ -94,7 +94,7 @@ fn a_pause_lies_between_the_beginning_of_one_and_of_the_next() {
     // Ended at once: the pause counts from the beginning all the same, also for whoever reads the job again.
     job.answered(&first[0], stands(0, JobState::Succeeded), 0, T0.plus(10));
     let mut job: BulkJob = serde_json::from_value(serde_json::to_value(&job).unwrap()).unwrap();
-    job.resumed();
+    job.resumed(T0.plus(4_999));
     assert!(matches!(job.next(T0.plus(4_999))[..], [Step::Wait { until }] if until == T0.plus(5_000)));
     let second = calls(&mut job, T0.plus(5_000));
     assert_eq!(second.iter().map(child_of).collect::<Vec<_>>(), [1]);
@@ -201,6 +201,43 @@ fn cancel_ends_what_was_not_begun_and_follows_the_rest_to_its_end() {
 }
 
 #[test]
+fn what_was_not_answered_is_told_as_such_when_it_is_not_asked_again_after_a_cancel() {
+    let mut job = bulk(2, 2, None);
+    let steps = calls(&mut job, T0);
+    job.cancel(T0.plus(1));
+    assert!(calls(&mut job, T0.plus(1)).is_empty(), "the answers may still come");
+    let ended = ChildAnswer::Ended {
+        state: JobState::Succeeded,
+        error: None,
+    };
+    job.answered(&steps[1], ended, 0, T0.plus(2));
+    // Whoever waited for the other is gone.
+    job.resumed(T0.plus(3));
+    let again = calls(&mut job, T0.plus(3));
+    assert!(
+        matches!(
+            again[..],
+            [Step::Submit {
+                child: 0,
+                cancelled: true,
+                ..
+            }]
+        ),
+        "{again:?}"
+    );
+    let no = ChildAnswer::Refused {
+        error: "cancelled".into(),
+    };
+    job.answered(&again[0], no, 0, T0.plus(4));
+    let child = &job.children()[0];
+    assert_eq!((child.state, job.state), (JobState::Lost, JobState::Failed));
+    assert!(
+        child.error.as_ref().unwrap().contains("may have been accepted"),
+        "{child:?}"
+    );
+}
+
+#[test]
 fn a_cancel_that_comes_too_late_changes_nothing() {
     let mut job = bulk(1, 1, None);
     let steps = calls(&mut job, T0);
@@ -218,7 +255,7 @@ fn an_object_that_begins_anew_repeats_its_calls_at_once() {
     let before = calls(&mut job, T0);
     let mut job: BulkJob = serde_json::from_str(&serde_json::to_string(&job).unwrap()).unwrap();
     assert!(calls(&mut job, T0).is_empty(), "the leases are there");
-    job.resumed();
+    job.resumed(T0);
     let again = calls(&mut job, T0);
     assert_eq!(again.len(), 2);
     answer_all(&mut job, &before, JobState::Failed, T0);
@@ -297,4 +334,27 @@ fn the_largest_job_fits_in_a_row() {
         }
     }
     assert!(serde_json::to_string(&job).unwrap().len() < 1_900_000);
+}
+
+#[test]
+fn what_the_submission_itself_does_needs_no_job() {
+    let mut job = bulk(3, 3, None);
+    let steps = calls(&mut job, T0);
+    let ended = |state, error: Option<&str>| ChildAnswer::Ended {
+        state,
+        error: error.map(str::to_owned),
+    };
+    job.answered(&steps[0], ended(JobState::Succeeded, None), 0, T0);
+    // An end that is none is no answer: it is asked again under the same key.
+    job.answered(&steps[1], ended(JobState::Running, None), 0, T0);
+    job.answered(&steps[2], ended(JobState::Failed, Some("why")), 0, T0);
+    assert_eq!(job.state, JobState::Running);
+    let later = T0.plus(60_000);
+    let again = calls(&mut job, later);
+    assert!(matches!(again.as_slice(), [Step::Submit { child: 1, .. }]), "{again:?}");
+    job.answered(&again[0], ended(JobState::Succeeded, None), 0, later);
+    assert_eq!(job.state, JobState::Failed, "one of them failed");
+    let states: Vec<JobState> = job.children().iter().map(|child| child.state).collect();
+    assert_eq!(states, [JobState::Succeeded, JobState::Succeeded, JobState::Failed]);
+    assert!(job.children().iter().all(|child| child.job.is_none()));
 }

@@ -34,6 +34,8 @@ struct Store {
 #[derive(Debug)]
 struct World {
     job: BulkJob,
+    /// A submission does the work itself, and so is not repeated after a cancel.
+    at_once: bool,
     now: Millis,
     stores: BTreeMap<usize, Store>,
     /// With the time from which it can no longer arrive.
@@ -42,9 +44,10 @@ struct World {
 }
 
 impl World {
-    fn new(children: usize, concurrency: u32, stop: Option<u32>) -> Self {
+    fn new(children: usize, concurrency: u32, stop: Option<u32>, at_once: bool) -> Self {
         Self {
             job: bulk(children, concurrency, stop),
+            at_once,
             now: T0,
             stores: (0..children).map(|index| (index, Store::default())).collect(),
             calls: vec![],
@@ -56,10 +59,18 @@ impl World {
         let index = child_of(step);
         let store = self.stores.get_mut(&index).unwrap();
         let answer = match (step, store.state) {
+            (Step::Submit { cancelled: true, .. }, _) if self.at_once => ChildAnswer::Refused {
+                error: "cancelled".into(),
+            },
             (Step::Submit { .. }, None) if store.full => ChildAnswer::NotNow {
                 error: "full".into(),
                 retry_after_ms: 1_000,
             },
+            (Step::Submit { .. }, state) if self.at_once => {
+                store.runs += u32::from(state.is_none());
+                let state = *store.state.get_or_insert(JobState::Succeeded);
+                ChildAnswer::Ended { state, error: None }
+            }
             (Step::Submit { .. }, None) => {
                 store.runs += 1;
                 store.state = Some(JobState::Running);
@@ -108,7 +119,7 @@ impl World {
             }
             Op::Evict => {
                 self.job = serde_json::from_str(&serde_json::to_string(&self.job).unwrap()).unwrap();
-                self.job.resumed();
+                self.job.resumed(self.now);
             }
             Op::Cancel => self.job.cancel(self.now),
             Op::End(index, well) => {
@@ -133,10 +144,10 @@ impl World {
     }
 
     fn check(&self) {
-        let under_way = self
-            .stores
-            .values()
-            .filter(|store| store.state == Some(JobState::Running))
+        // One that is lost may go on where nobody can see it.
+        let both = self.job.children().iter().zip(self.stores.values());
+        let under_way = both
+            .filter(|(child, store)| child.state != JobState::Lost && store.state == Some(JobState::Running))
             .count();
         assert!(
             under_way <= self.job.limits().concurrency as usize,
@@ -189,6 +200,29 @@ impl World {
             self.apply(Op::Pass(2_000));
         }
     }
+
+    /// From now on every call is slower than whoever waits for it: an end of a step, an eviction or the lease comes first.
+    fn starve(&mut self, patience_ms: u64, evicted: bool) {
+        let children = self.stores.len() as u64;
+        let longest = self
+            .now
+            .plus((SILENCE_MS + 2 * CALL_LEASE_MS) * children + SUBMIT_DEADLINE_MS);
+        while !self.job.state.is_terminal() {
+            assert!(self.now < longest, "for ever: {self:?}");
+            self.apply(Op::Next);
+            self.apply(Op::Pass(patience_ms));
+            while !self.calls.is_empty() {
+                self.apply(Op::Arrive(0));
+            }
+            if evicted {
+                self.apply(Op::Evict);
+            }
+            // Their answers come, and nobody waits for them.
+            while !self.answers.is_empty() {
+                self.apply(Op::Answer(0, false));
+            }
+        }
+    }
 }
 
 fn ops() -> impl Strategy<Value = Op> {
@@ -203,7 +237,7 @@ fn ops() -> impl Strategy<Value = Op> {
         1 => Just(Op::Cancel),
         4 => (any_index(), any::<bool>()).prop_map(|(index, well)| Op::End(index, well)),
         1 => any_index().prop_map(Op::Full),
-        4 => prop_oneof![Just(1_000_u64), Just(31_000), 1..3_000_u64].prop_map(Op::Pass),
+        4 => prop_oneof![Just(1_000_u64), Just(CALL_LEASE_MS + 1_000), 1..3_000_u64].prop_map(Op::Pass),
     ]
 }
 
@@ -215,9 +249,10 @@ proptest! {
         children in 1_usize..6,
         concurrency in 1_u32..4,
         stop in prop::option::of(1_u32..3),
+        at_once: bool,
         history in prop::collection::vec(ops(), 0..120),
     ) {
-        let mut world = World::new(children, concurrency, stop);
+        let mut world = World::new(children, concurrency, stop, at_once);
         for op in history {
             world.apply(op);
         }
@@ -225,5 +260,24 @@ proptest! {
         prop_assert!(world.job.state.is_terminal(), "{world:?}");
         let counts = world.job.progress();
         prop_assert_eq!(counts.succeeded + counts.failed, counts.total);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn calls_that_are_always_slower_than_whoever_waits_end_too(
+        children in 1_usize..4,
+        concurrency in 1_u32..3,
+        at_once: bool,
+        (patience_ms, evicted) in prop_oneof![Just((6_500, true)), Just((40_000, true)), Just((CALL_LEASE_MS, false))],
+        history in prop::collection::vec(ops(), 0..40),
+    ) {
+        let mut world = World::new(children, concurrency, None, at_once);
+        for op in history {
+            world.apply(op);
+        }
+        world.starve(patience_ms, evicted);
     }
 }

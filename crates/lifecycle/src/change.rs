@@ -10,20 +10,23 @@
 mod admission;
 mod agent;
 mod course;
+mod kept;
 mod seen;
 mod view;
 
 pub use admission::{Ask, Before, Standing, Verdict, admit};
-pub use agent::{CALL_LEASE_MS, RestartReply};
+pub use agent::{CALL_LEASE_MS, Reply};
 pub use seen::{Observation, Seen, Told};
 
+use crate::sandbox::disk::BeforeStop;
 use agent::Asking;
 use course::{Course, Goal};
 use molt_common::api::JobState;
 use molt_common::id::ExecId;
 use molt_common::job_id::JobId;
 use molt_common::sandbox_call::Lifecycle;
-use molt_common::sandbox_change::Wanted;
+use molt_common::sandbox_change::{ChangeOutcome, Wanted};
+use molt_common::snapshot::SnapshotId;
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +60,18 @@ pub struct Change {
     pub completed_at: Option<Millis>,
     /// Milliseconds from the submission until it has failed.
     pub timeout_ms: u64,
+    /// What came of it, where it has to do with snapshots.
+    #[serde(default)]
+    pub outcome: Option<ChangeOutcome>,
+    /// The platform asked for it by itself: whatever somebody asks for ends it.
+    #[serde(default)]
+    pub scheduled: bool,
+    /// The snapshot that it is about, if it is about one.
+    #[serde(default)]
+    pub snapshot: Option<SnapshotId>,
+    /// The caller gave the disk up: it is not saved before a stop.
+    #[serde(default)]
+    discard_disk: bool,
     goal: Goal,
     /// What it found was told to end: killed with the memory of failed starts, or to stop and stay so.
     #[serde(default)]
@@ -71,12 +86,22 @@ pub enum Step {
     /// Tell the sandbox's machine that it is needed.
     Need,
     /// Tell it to stop, orderly.
-    Stop,
+    Stop(BeforeStop),
     /// Tell it to kill what there is and to forget failed starts.
     Kill,
     /// Ask the supervisor of the current generation to restart the agent, under the id of the change, once the change is stored; and tell what it says with
-    /// the number of the attempt ([`Change::restart_replied`]).
+    /// the number of the attempt ([`Change::replied`]).
     RestartAgent {
+        /// Number of the attempt.
+        attempt: u32,
+    },
+    /// The same of a save.
+    Save {
+        /// Number of the attempt.
+        attempt: u32,
+    },
+    /// The same of a work of upkeep.
+    Upkeep {
         /// Number of the attempt.
         attempt: u32,
     },
@@ -98,7 +123,8 @@ impl Change {
         self.state = JobState::Running;
         self.started_at.get_or_insert(now);
         self.generation = self.generation.max(seen.generation);
-        let course = self.course(seen, now);
+        let (course, outcome) = self.course(seen, now);
+        self.outcome = outcome.or(self.outcome.take());
         // What is true at the deadline has been reached in time, as far as anybody can tell.
         if !matches!(course, Course::End(..)) && now >= self.deadline() {
             self.end(JobState::TimedOut, Some(self.lateness(seen)), now);
@@ -115,13 +141,23 @@ impl Change {
             Course::Need => Step::Need,
             Course::Stop => {
                 self.cleared = true;
-                Step::Stop
+                Step::Stop(if self.discard_disk {
+                    BeforeStop::Discard
+                } else {
+                    BeforeStop::Save
+                })
             }
             Course::Kill => {
                 self.cleared = true;
                 Step::Kill
             }
             Course::RestartAgent => Step::RestartAgent {
+                attempt: self.asking.begin(now),
+            },
+            Course::Save => Step::Save {
+                attempt: self.asking.begin(now),
+            },
+            Course::Upkeep => Step::Upkeep {
                 attempt: self.asking.begin(now),
             },
         }
@@ -133,7 +169,19 @@ impl Change {
         self.created_at.plus(self.timeout_ms)
     }
 
-    /// Somebody wants it to end where it stands. What was begun goes on.
+    /// The generation that it had stopped and will start no other after: that stop is withdrawn
+    /// ([`StopWithdrawn`](crate::sandbox::Event::StopWithdrawn)). One that was at rest stays so.
+    #[must_use]
+    pub const fn withdraws(&self) -> Option<u64> {
+        let ended = matches!(self.state, JobState::Failed | JobState::TimedOut | JobState::Cancelled);
+        let was_at_rest = matches!(self.found, Lifecycle::Stopped);
+        match self.goal {
+            Goal::Up { above } if ended && self.cleared && !was_at_rest => Some(above),
+            _ => None,
+        }
+    }
+
+    /// Somebody wants it to end where it stands. What was begun goes on, but for a stop that still waits for its save ([`Change::withdraws`]).
     pub fn cancel(&mut self, reason: &str, now: Millis) {
         if !self.state.is_terminal() {
             self.end(JobState::Cancelled, Some(reason.to_owned()), now);
@@ -146,6 +194,10 @@ impl Change {
         self.completed_at = Some(now.max(self.started_at.unwrap_or(self.created_at)));
     }
 }
+
+#[cfg(test)]
+#[path = "change_kept_tests.rs"]
+mod kept_tests;
 
 #[cfg(test)]
 #[path = "change_machine_tests.rs"]

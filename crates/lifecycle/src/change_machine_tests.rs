@@ -1,8 +1,9 @@
 //! Changes on the real machine of the sandbox, at random: whatever happens, an end is true, and in a world that is well again every change ends.
 
-use super::{Ask, Before, Change, Observation, RestartReply, Seen, Standing, Step, Told, Verdict, admit};
+use super::{Ask, Before, Change, Observation, Reply, Seen, Standing, Step, Told, Verdict, admit};
+use crate::sandbox::disk::BeforeStop;
 use crate::sandbox::sleep::LocalUse;
-use crate::sandbox::{Action, Event, Refusal, Sandbox};
+use crate::sandbox::{Action, Event, Refusal, Rest, Sandbox, Stage};
 use molt_common::api::JobState;
 use molt_common::control::{AgentRestart, SupervisorPhase, SupervisorStatus};
 use molt_common::id::{ExecId, UserId};
@@ -36,6 +37,10 @@ struct World {
     agents: u32,
     agents_before: u32,
     engine_refuses: bool,
+    /// The change had something stopped.
+    stopped: bool,
+    /// Somebody else did.
+    others_stopped: bool,
     now: Millis,
 }
 
@@ -51,6 +56,8 @@ impl World {
             agents: 0,
             agents_before: 0,
             engine_refuses: false,
+            stopped: false,
+            others_stopped: false,
             now: Millis(1_000_000),
         }
     }
@@ -65,7 +72,8 @@ impl World {
                         container.told_to_stop = true;
                     }
                 }
-                Action::Start | Action::Abort | Action::KeepAlive | Action::Announce => {}
+                Action::Start | Action::Abort | Action::KeepAlive | Action::Announce | Action::Begin | Action::Save => {
+                }
             }
         }
     }
@@ -139,6 +147,9 @@ impl World {
                 done,
                 error: None,
             }),
+            snapshots: None,
+            config: None,
+            providers: None,
             log_tail: vec![],
             now: self.now.0,
         }
@@ -155,12 +166,13 @@ impl World {
             parent: None,
             discard_disk: true,
             timeout_ms: TIMEOUT_MS,
+            scheduled: false,
         };
         let standing = Standing {
             disk_since: self.machine.has_disk_since(),
-            newest_is_wanted: false,
+            ..Standing::default()
         };
-        if let Verdict::Accepted(change) = admit(&ask, Before::default(), &self.seen(), standing, self.now) {
+        if let Verdict::Accepted(change) = admit(&ask, Before::default(), &self.seen(), &standing, self.now) {
             self.agents_before = self.agents;
             self.change = Some(*change);
         }
@@ -169,28 +181,34 @@ impl World {
     fn drive(&mut self) {
         let seen = self.seen();
         let Some(change) = &mut self.change else { return };
-        match change.step(&seen, self.now) {
+        let ended_before = change.state.is_terminal();
+        let step = change.step(&seen, self.now);
+        if let (false, Some(generation)) = (ended_before, change.withdraws()) {
+            return self.tell(Event::StopWithdrawn { generation });
+        }
+        self.stopped |= matches!(step, Step::Stop(_) | Step::Kill) && self.machine.lives(self.machine.generation);
+        match step {
             Step::Need => self.need(),
-            Step::Stop => self.tell(Event::StopWanted),
+            Step::Stop(before) => self.tell(Event::StopWanted(before)),
             Step::Kill => self.tell(Event::KillWanted),
             Step::RestartAgent { attempt } => self.call = Some(attempt),
-            Step::Wait { .. } | Step::Nothing => {}
+            Step::Save { .. } | Step::Upkeep { .. } | Step::Wait { .. } | Step::Nothing => {}
         }
     }
 
     fn arrive(&mut self, answered: bool) {
         let Some(attempt) = self.call.take() else { return };
         let reply = match &mut self.container {
-            Some(container) if container.told_to_stop => RestartReply::NotNow,
+            Some(container) if container.told_to_stop => Reply::NotNow,
             Some(container) => {
                 container.restart.get_or_insert(false);
-                RestartReply::Taken
+                Reply::Taken
             }
-            None => RestartReply::Unreachable,
+            None => Reply::Unreachable,
         };
-        let reply = if answered { reply } else { RestartReply::Unreachable };
+        let reply = if answered { reply } else { Reply::Unreachable };
         if let Some(change) = &mut self.change {
-            change.restart_replied(attempt, reply, self.now);
+            change.replied(attempt, reply, self.now);
         }
     }
 
@@ -219,7 +237,10 @@ impl World {
             5..=8 => self.goes_on(),
             9 | 10 => self.arrive(action == 9),
             11 => self.need(),
-            12 => self.tell(Event::StopWanted),
+            12 => {
+                self.others_stopped = true;
+                self.tell(Event::StopWanted(BeforeStop::Save));
+            }
             13 => self.container = None,
             14 => {
                 self.agents += 1;
@@ -237,6 +258,14 @@ impl World {
             18 => self.now = self.now.plus(3_000),
             _ => self.now = self.now.plus(31_000),
         }
+    }
+
+    /// Whether the change promised that it is up again, and left it where only somebody who asks starts it.
+    fn left_stopped(&self, change: &Change) -> bool {
+        let promised = change.state != JobState::Succeeded && change.wanted != Wanted::Destroy;
+        let wanted = self.machine.rest == Rest::Wanted && self.machine.generation == change.generation_before;
+        let at_rest = matches!(self.machine.stage, Stage::Stopping { .. } | Stage::Stopped);
+        promised && self.stopped && !self.others_stopped && wanted && at_rest
     }
 
     fn is_true(&self, change: &Change) -> bool {
@@ -295,6 +324,7 @@ proptest! {
             let change = world.change.clone().expect("it was accepted");
             if change.state.is_terminal() && !ended {
                 prop_assert!(world.is_true(&change), "{change:?} {world:?}");
+                prop_assert!(!world.left_stopped(&change), "{change:?} {world:?}");
                 ended = true;
             }
         }
@@ -316,4 +346,26 @@ proptest! {
             prop_assert!(ended || world.now < change.deadline().plus(1_000), "{change:?} {world:?}");
         }
     }
+}
+
+#[test]
+fn a_restart_that_takes_too_long_leaves_nothing_stopped_for_good() {
+    let mut world = World::new();
+    world.need();
+    while world.machine.stage != Stage::Running {
+        world.launch();
+        world.look(true);
+        world.goes_on();
+    }
+    world.ask(Wanted::Restart {
+        scope: RestartScope::Sandbox,
+    });
+    world.look(true);
+    world.drive();
+    assert!(world.stopped);
+    world.now = world.now.plus(TIMEOUT_MS);
+    world.drive();
+    let change = world.change.clone().unwrap();
+    assert_eq!(change.state, JobState::TimedOut);
+    assert!(!world.left_stopped(&change), "{world:?}");
 }

@@ -104,6 +104,8 @@ fn is_true(world: &World) -> bool {
             Wanted::Restart { .. } | Wanted::EmergencyReset | Wanted::Tier { .. } | Wanted::Image { .. } => {
                 ready.is_some() && newer
             }
+            // No world asks for these.
+            Wanted::Save | Wanted::Restore { .. } | Wanted::Upkeep { .. } => false,
             Wanted::Destroy => world
                 .container
                 .is_none_or(|container| container.generation > change.generation_before),

@@ -1,4 +1,4 @@
-use super::{Ask, Before, Change, Observation, RestartReply, Seen, Standing, Step, Told, Verdict, admit};
+use super::{Ask, Before, Change, Observation, Reply, Seen, Standing, Step, Told, Verdict, admit};
 use molt_common::api::JobState;
 use molt_common::control::AgentRestart;
 use molt_common::id::{ExecId, UserId};
@@ -8,6 +8,9 @@ use molt_common::sandbox_call::{Lifecycle, SandboxView};
 use molt_common::sandbox_change::{ImageChoice, RestartScope, Wanted};
 use molt_common::time::Millis;
 use proptest::prelude::*;
+
+#[path = "change_owner_tests.rs"]
+mod owner;
 
 const T0: Millis = Millis(1_000_000);
 const ADA: &str = "ada00000-0000-4000-8000-000000000001";
@@ -37,6 +40,8 @@ fn ready(generation: u64, at: Millis, restart: Option<(&str, bool)>) -> Seen {
             done,
             error: None,
         }),
+        save: None,
+        upkeep: None,
     };
     Seen {
         observation: Some(Observation {
@@ -55,6 +60,7 @@ fn ask(id: &str, wanted: Wanted) -> Ask {
         parent: None,
         discard_disk: false,
         timeout_ms: 60_000,
+        scheduled: false,
     }
 }
 
@@ -62,11 +68,12 @@ fn standing(disk: bool, newest_is_wanted: bool) -> Standing {
     Standing {
         disk_since: disk.then_some(T0),
         newest_is_wanted,
+        ..Standing::default()
     }
 }
 
 fn accepted(ask: &Ask, before: Before<'_>, seen: &Seen, standing: Standing) -> Change {
-    match admit(ask, before, seen, standing, T0) {
+    match admit(ask, before, seen, &standing, T0) {
         Verdict::Accepted(change) => *change,
         other => panic!("{ask:?} is {other:?}"),
     }
@@ -78,7 +85,7 @@ fn a_disk_is_given_up_by_whoever_has_one() {
     let tier = Wanted::Tier { tier: 2 };
     for wanted in [&SANDBOX, &Wanted::EmergencyReset, &Wanted::Destroy, &tier] {
         let mut ask = ask("a", wanted.clone());
-        let with = |ask: &Ask, disk| admit(ask, Before::default(), &running, standing(disk, false), T0);
+        let with = |ask: &Ask, disk| admit(ask, Before::default(), &running, &standing(disk, false), T0);
         assert_eq!(with(&ask, true), Verdict::WouldDiscardDisk { since: T0 }, "{wanted:?}");
         assert!(matches!(with(&ask, false), Verdict::Accepted(_)), "{wanted:?}");
         ask.discard_disk = true;
@@ -126,27 +133,27 @@ fn an_id_is_one_change_and_one_is_under_way() {
     let running = seen(Lifecycle::Running, 1);
     let here = standing(false, true);
     let first = ask("a", AGENT);
-    let kept = accepted(&first, Before::default(), &running, here);
+    let kept = accepted(&first, Before::default(), &running, here.clone());
     let same = Before {
         same: Some(&kept),
         under_way: Some(&kept),
     };
-    assert_eq!(admit(&first, same, &running, here, T0), Verdict::Replay);
-    assert_eq!(admit(&ask("a", SANDBOX), same, &running, here, T0), Verdict::Conflict);
+    assert_eq!(admit(&first, same, &running, &here, T0), Verdict::Replay);
+    assert_eq!(admit(&ask("a", SANDBOX), same, &running, &here, T0), Verdict::Conflict);
     let part = Ask {
         parent: Some(JobId::fleet(JobKind::BulkRestart, ExecId::parse("b").unwrap())),
         ..first.clone()
     };
-    assert_eq!(admit(&part, same, &running, here, T0), Verdict::Conflict);
+    assert_eq!(admit(&part, same, &running, &here, T0), Verdict::Conflict);
     let other = Before {
         same: None,
         under_way: Some(&kept),
     };
     for wanted in [Wanted::Wake, AGENT, SANDBOX, Wanted::Tier { tier: 2 }] {
-        assert_eq!(admit(&ask("b", wanted), other, &running, here, T0), Verdict::Busy);
+        assert_eq!(admit(&ask("b", wanted), other, &running, &here, T0), Verdict::Busy);
     }
     for wanted in [Wanted::EmergencyReset, Wanted::Destroy] {
-        accepted(&ask("b", wanted), other, &running, here);
+        accepted(&ask("b", wanted), other, &running, here.clone());
     }
 }
 
@@ -156,7 +163,7 @@ fn what_is_wrong_names_its_field() {
         ask,
         Before::default(),
         &seen(Lifecycle::Stopped, 0),
-        standing(false, true),
+        &standing(false, true),
         T0,
     ) {
         Verdict::Refused { field, .. } => field,
@@ -188,7 +195,7 @@ fn an_agent_that_was_ready_before_is_not_the_new_one() {
     let Step::RestartAgent { attempt } = change.step(&ready(1, T0, Some(("other", true))), T0) else {
         panic!("not asked")
     };
-    change.restart_replied(attempt, RestartReply::Taken, T0);
+    change.replied(attempt, Reply::Taken, T0);
     assert!(matches!(
         change.step(&ready(1, T0, Some(("a", false))), T0),
         Step::Wait { .. }
@@ -224,9 +231,9 @@ fn a_supervisor_that_cannot_restart_its_agent_is_believed() {
     let Step::RestartAgent { attempt } = change.step(&ready(1, T0, None), T0) else {
         panic!("not asked")
     };
-    change.restart_replied(attempt + 1, RestartReply::Refused("no such path".into()), T0);
+    change.replied(attempt + 1, Reply::Refused("no such path".into()), T0);
     assert_eq!(change.state, JobState::Running, "that answers another attempt");
-    change.restart_replied(attempt, RestartReply::Refused("no such path".into()), T0);
+    change.replied(attempt, Reply::Refused("no such path".into()), T0);
     assert_eq!(change.state, JobState::Failed);
     assert!(change.error.is_some_and(|error| error.contains("no such path")));
 }

@@ -14,6 +14,7 @@ pub use answer::{OVERRUN_MS, SILENCE_MS, TRUTH_MARGIN_MS};
 pub use hand_over::{CALL_LEASE_MS, HAND_OVER_WINDOW_MS, HandOver, REMEMBERED_MS};
 
 use crate::job::{Patience, pause_ms};
+use crate::sandbox::owner::SHUT_OUT;
 use molt_common::api::EXEC_TIMEOUT_MAX_MS;
 use molt_common::api::JobState;
 use molt_common::api::exec::KILL_GRACE_MAX_MS;
@@ -223,6 +224,8 @@ impl ExecJob {
                 Some("The user is with what ran before, so he has no sandbox here.".into()),
                 now,
             );
+        } else if view.shut_out {
+            self.end(JobState::Rejected, Some(SHUT_OUT.into()), now);
         } else if self.waited_too_long(now) {
             let cause = view.cause.as_deref().unwrap_or("it was not ready in time");
             self.end(

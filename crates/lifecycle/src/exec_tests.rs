@@ -95,6 +95,20 @@ fn a_job_of_somebody_who_is_with_what_ran_before_does_not_wait_for_him() {
 }
 
 #[test]
+fn a_job_of_somebody_who_is_suspended_does_not_wait_for_a_start() {
+    let mut job = ExecJob::new(T0);
+    job.sandbox(
+        &SandboxView {
+            shut_out: true,
+            ..view(Lifecycle::Stopped, 1)
+        },
+        T0,
+    );
+    assert_eq!(job.state, JobState::Rejected);
+    assert!(job.error.is_some_and(|error| error.starts_with("user_suspended")));
+}
+
+#[test]
 fn runs_to_its_true_exit_code() {
     let mut job = running();
     exchange(&mut job, &report(ExecState::Failed, Some(7)), T0.plus(20));

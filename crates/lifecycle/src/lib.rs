@@ -7,5 +7,8 @@ pub mod bulk;
 pub mod change;
 pub mod exec;
 pub mod job;
+pub mod metering;
 pub mod ownership;
+pub mod removal;
 pub mod sandbox;
+pub mod snapshots;

@@ -1,9 +1,10 @@
-//! With whom one user is while what ran before (`LEGACY`) is still there: `legacy → fencing → new → stopping → unfencing → legacy`.
+//! With whom one user is while what ran before (`LEGACY`) is still there: `legacy → fencing → new → stopping → exporting → unfencing → legacy`.
 //!
 //! The sandbox may run only in `new`, and `new` is entered only when `LEGACY` has confirmed that it let go. `LEGACY` is told to serve the user
-//! again only after the container is gone. Each move has an epoch, which grows; an answer about another epoch means nothing. Every stage
+//! again only after the container is gone, and, where he made something here, after that was written in its layout and read back. Each move has an epoch, which grows; an answer about another epoch means nothing. Every stage
 //! that waits for `LEGACY` is tried again with growing pauses, and nobody waits for it longer than the first attempt.
 
+mod trouble;
 mod view;
 
 pub use view::Gate;
@@ -17,6 +18,11 @@ const BACKOFF_FIRST_MS: u64 = 1_000;
 const BACKOFF_LONGEST_MS: u64 = 60_000;
 /// A `LEGACY` without a fence may be replaced by one that has it; nobody asks earlier.
 const NO_FENCE_PAUSE_MS: u64 = 60_000;
+
+/// How often an export is tried again before the user stays.
+const EXPORT_ATTEMPTS: u32 = 3;
+/// After an export that came to nothing, the next is begun no earlier: it would stop a sandbox that is in use.
+const EXPORT_PAUSE_MS: u64 = 10 * 60_000;
 
 /// An epoch of `LEGACY` that is higher is no count of moves: from it on a number of JavaScript, as which `LEGACY` may read it, counts no further,
 /// and nobody could move the user ever again.
@@ -34,6 +40,8 @@ pub enum Stage {
     New,
     /// The sandbox is being stopped, because he goes back.
     Stopping,
+    /// There is no container; what he made here is written for `LEGACY`.
+    Exporting,
     /// There is no container; `LEGACY` is asked to serve him again.
     Unfencing,
 }
@@ -65,6 +73,12 @@ pub struct Ownership {
     /// What the last said.
     #[serde(default)]
     pub trouble: Option<String>,
+    /// What he made is written for `LEGACY` when the container is gone.
+    #[serde(default)]
+    pub exports: bool,
+    /// An export that came to nothing is not begun again before then.
+    #[serde(default)]
+    pub export_again_at: Millis,
     /// Why he was not moved although he was to be.
     #[serde(default)]
     pub refused: Option<Refused>,
@@ -95,6 +109,8 @@ pub enum Event {
         rank: Rank,
         /// Whether the disk may be lost.
         discard_disk: bool,
+        /// Whether what he made can be written for `LEGACY`.
+        exportable: bool,
         /// The epoch of the fence that it was told.
         fenced: Option<u64>,
     },
@@ -102,6 +118,18 @@ pub enum Event {
     Ran,
     /// There is no container and none is being started.
     Gone,
+    /// What he made is about to be written for `LEGACY`. Nothing may come back of it: it may take its isolate with it.
+    ExportBegun {
+        /// For the move of this epoch.
+        epoch: u64,
+    },
+    /// What he made was written for `LEGACY`, or not.
+    Exported {
+        /// Of this epoch.
+        epoch: u64,
+        /// Why not, and whether another attempt may do it.
+        outcome: Result<(), (String, bool)>,
+    },
     /// `LEGACY` was asked to set the owner, and this came of it.
     Answered {
         /// To this owner.
@@ -140,6 +168,11 @@ pub enum Work {
     },
     /// Stop the sandbox, and tell when it is gone.
     StopSandbox,
+    /// Write what he made for `LEGACY`.
+    Export {
+        /// For the move of this epoch.
+        epoch: u64,
+    },
 }
 
 impl Ownership {
@@ -157,6 +190,8 @@ impl Ownership {
             attempts: 0,
             retry_at: Millis(0),
             trouble: None,
+            exports: false,
+            export_again_at: Millis(0),
             refused: None,
         }
     }
@@ -168,19 +203,24 @@ impl Ownership {
             Event::Released {
                 rank,
                 discard_disk,
+                exportable,
                 fenced,
-            } => self.released(rank, discard_disk, fenced, now),
+            } => self.released(rank, (discard_disk, exportable), fenced, now),
             Event::Ran => {
                 if self.stage == Stage::New {
                     self.ran = true;
                 }
             }
             Event::Gone => {
-                if self.stage == Stage::Stopping {
+                if self.stage == Stage::Stopping && self.exports {
+                    self.enter(Stage::Exporting, now);
+                } else if self.stage == Stage::Stopping {
                     self.ran = false;
                     self.enter(Stage::Unfencing, now);
                 }
             }
+            Event::ExportBegun { epoch } => self.export_begun(epoch, now),
+            Event::Exported { epoch, outcome } => self.exported(epoch, outcome, now),
             Event::Answered { owner, epoch, reply } => self.answered(owner, epoch, reply, now),
             Event::NoLegacy => {
                 if self.stage != Stage::New {
@@ -198,8 +238,10 @@ impl Ownership {
         match self.stage {
             Stage::Legacy if rank >= self.decided && now >= self.retry_at => self.begin(Stage::Fencing, rank, now),
             // What is under way is turned round only by newer flags.
-            Stage::Stopping | Stage::Unfencing if rank > self.decided => self.begin(Stage::Fencing, rank, now),
-            Stage::Legacy | Stage::Stopping | Stage::Unfencing => return,
+            Stage::Stopping | Stage::Exporting | Stage::Unfencing if rank > self.decided => {
+                self.begin(Stage::Fencing, rank, now);
+            }
+            Stage::Legacy | Stage::Stopping | Stage::Exporting | Stage::Unfencing => return,
             Stage::Fencing | Stage::New => {
                 self.decided = self.decided.max(rank);
                 if self.refused.as_ref().is_some_and(|refused| refused.rank < rank) {
@@ -212,9 +254,15 @@ impl Ownership {
         }
     }
 
-    fn released(&mut self, rank: Rank, discard_disk: bool, fenced: Option<u64>, now: Millis) {
+    fn released(&mut self, rank: Rank, (discard_disk, exportable): (bool, bool), fenced: Option<u64>, now: Millis) {
         match self.stage {
             Stage::Fencing | Stage::New if rank < self.decided => {}
+            Stage::Fencing | Stage::New if self.ran && !discard_disk && exportable => {
+                if now >= self.export_again_at {
+                    self.begin(Stage::Stopping, rank, now);
+                    self.exports = true;
+                }
+            }
             Stage::Fencing | Stage::New if self.ran && !discard_disk => {
                 self.refused = Some(Refused {
                     why: "His sandbox was used since he is here, and its disk is nowhere else: everything that was made in it would be \
@@ -224,7 +272,18 @@ impl Ownership {
                 });
             }
             Stage::Fencing | Stage::New => self.begin(Stage::Stopping, rank, now),
-            Stage::Stopping | Stage::Unfencing => self.decided = self.decided.max(rank),
+            // Whoever gives the disk up does not wait for what is to become of it.
+            Stage::Exporting if discard_disk && rank >= self.decided => {
+                self.decided = rank;
+                self.exports = false;
+                self.ran = false;
+                self.enter(Stage::Unfencing, now);
+            }
+            Stage::Stopping | Stage::Exporting | Stage::Unfencing => {
+                // By older flags than those that are obeyed, nothing is given up.
+                self.exports &= !(discard_disk && rank >= self.decided);
+                self.decided = self.decided.max(rank);
+            }
             Stage::Legacy => {
                 self.decided = self.decided.max(rank);
                 // It holds a fence that nobody here knows of, and would refuse him for ever.
@@ -242,6 +301,7 @@ impl Ownership {
         self.decided = rank;
         self.refused = None;
         self.wanted = None;
+        self.exports = false;
         self.enter(stage, now);
     }
 
@@ -284,6 +344,25 @@ impl Ownership {
         }
     }
 
+    fn exported(&mut self, epoch: u64, outcome: Result<(), (String, bool)>, now: Millis) {
+        // A stop that must save and cannot ends the move as well.
+        let waits = self.stage == Stage::Exporting || (self.stage == Stage::Stopping && outcome.is_err());
+        if !waits || !self.exports || epoch != self.epoch {
+            return;
+        }
+        match outcome {
+            Ok(()) => {
+                self.exports = false;
+                self.ran = false;
+                self.enter(Stage::Unfencing, now);
+            }
+            Err((why, true)) if self.attempts <= EXPORT_ATTEMPTS => {
+                self.pause(why, self.attempts.saturating_sub(1), now)
+            }
+            Err((why, _)) => self.stays(&why, now),
+        }
+    }
+
     fn confirmed(&mut self, owner: Owner, now: Millis) {
         match (self.stage, owner) {
             (Stage::New, _) => {
@@ -294,33 +373,6 @@ impl Ownership {
             (_, Owner::Legacy) => self.enter(Stage::Legacy, now),
         }
         self.fenced = owner == Owner::New;
-    }
-
-    fn no_fence(&mut self, owner: Owner, now: Millis) {
-        let why = "What ran before has no fence (docs/legacy-contract.md), so that he might have two agents.";
-        match (self.stage, owner) {
-            // It serves whoever comes, and knows of no owners.
-            (_, Owner::Legacy) => self.enter(Stage::Legacy, now),
-            // He was here before there was anything else.
-            (Stage::New, Owner::New) => self.failed(why.into(), now),
-            // By way of a stop: flags may have turned him round while he was leaving, and then his sandbox still runs.
-            (_, Owner::New) => {
-                let rank = self.decided;
-                self.enter(Stage::Stopping, now);
-                self.refused = Some(Refused { why: why.into(), rank });
-                return;
-            }
-        }
-        self.retry_at = now.plus(NO_FENCE_PAUSE_MS);
-    }
-
-    fn failed(&mut self, why: String, now: Millis) {
-        let pause = BACKOFF_FIRST_MS
-            .saturating_mul(1 << self.attempts.min(10))
-            .min(BACKOFF_LONGEST_MS);
-        self.attempts = self.attempts.saturating_add(1);
-        self.retry_at = now.plus(pause);
-        self.trouble = Some(why);
     }
 }
 

@@ -24,6 +24,7 @@ fn released(version: u64, discard_disk: bool) -> Event {
     Event::Released {
         rank: rank(version),
         discard_disk,
+        exportable: false,
         fenced: None,
     }
 }
@@ -210,6 +211,7 @@ fn a_later_decision_that_was_forgotten_here_is_passed() {
     let mut freed = Ownership::unrecorded(false);
     let told = |fenced| Event::Released {
         rank: rank(1),
+        exportable: false,
         discard_disk: false,
         fenced,
     };
@@ -226,6 +228,7 @@ fn an_epoch_that_counts_no_moves_locks_nobody_in() {
     for absurd in [HIGHEST_EPOCH + 1, u64::MAX] {
         let met = Event::Released {
             rank: rank(3),
+            exportable: false,
             discard_disk: false,
             fenced: Some(absurd),
         };
@@ -288,4 +291,100 @@ fn what_ran_while_nobody_looked_is_kept_when_legacy_comes_back() {
     again.step(released(9, false), NOW);
     assert_eq!(again.stage, Stage::New);
     assert!(again.placement().refused.is_some());
+}
+
+#[test]
+fn what_he_made_is_written_for_legacy_before_it_serves_him_again() {
+    let back = |discard_disk| Event::Released {
+        rank: rank(2),
+        discard_disk,
+        exportable: true,
+        fenced: None,
+    };
+    let exported = |outcome| Event::Exported { epoch: 2, outcome };
+    let here = || after([wanted(1), set(Owner::New, 1), Event::Ran]);
+    let mut own = here();
+    own.step(back(false), NOW);
+    assert_eq!((own.stage, own.due(NOW)), (Stage::Stopping, Some(Work::StopSandbox)));
+    own.step(Event::Gone, NOW);
+    assert_eq!(
+        (own.stage, own.due(NOW), own.owner()),
+        (Stage::Exporting, Some(Work::Export { epoch: 2 }), Owner::New)
+    );
+    own.step(exported(Err(("R2 is away.".into(), true))), NOW);
+    assert_eq!(
+        (own.stage, own.due(NOW)),
+        (Stage::Exporting, None),
+        "tried again, later"
+    );
+    own.step(
+        Event::Exported {
+            epoch: 1,
+            outcome: Ok(()),
+        },
+        NOW,
+    );
+    assert_eq!(own.stage, Stage::Exporting, "of another move");
+    own.step(exported(Ok(())), NOW);
+    assert_eq!((own.stage, own.ran), (Stage::Unfencing, false));
+
+    let mut own = here();
+    own.step(back(false), NOW);
+    own.step(Event::Gone, NOW);
+    own.step(exported(Err(("It is damaged.".into(), false))), NOW);
+    assert_eq!(
+        (own.stage, own.owner(), own.ran),
+        (Stage::New, Owner::New, true),
+        "he stays"
+    );
+    assert!(
+        own.refused
+            .as_ref()
+            .is_some_and(|refused| refused.why.contains("It is damaged."))
+    );
+    own.step(set(Owner::New, 2), NOW);
+    assert!(own.may_run());
+    own.step(back(false), NOW);
+    assert_eq!(own.stage, Stage::New, "not at once again");
+    own.step(back(false), NOW.plus(super::EXPORT_PAUSE_MS));
+    assert_eq!(own.stage, Stage::Stopping);
+
+    let mut own = here();
+    own.step(back(false), NOW);
+    own.step(Event::Gone, NOW);
+    own.step(back(true), NOW);
+    assert_eq!(own.stage, Stage::Unfencing, "who gives it up does not wait");
+}
+
+#[test]
+fn an_export_that_is_never_heard_of_again_counts() {
+    let mut own = after([
+        wanted(1),
+        set(Owner::New, 1),
+        Event::Ran,
+        Event::Released {
+            rank: rank(2),
+            discard_disk: false,
+            exportable: true,
+            fenced: None,
+        },
+        Event::Gone,
+    ]);
+    let mut begun = 0;
+    while own.stage == Stage::Exporting {
+        assert_eq!(
+            own.due(NOW),
+            Some(Work::Export { epoch: 2 }),
+            "at once: nothing failed that anybody knows of"
+        );
+        own.step(Event::ExportBegun { epoch: 1 }, NOW);
+        own.step(Event::ExportBegun { epoch: 2 }, NOW);
+        begun += 1;
+        assert!(begun < 9, "for ever");
+    }
+    // The first and three more, and the one that was refused.
+    assert_eq!((begun, own.stage, own.ran), (5, Stage::New, true));
+    let why = own.refused.map(|refused| refused.why).unwrap_or_default();
+    assert!(why.contains("It broke off every time."), "{why}");
+    assert!(own.export_again_at > NOW);
 }

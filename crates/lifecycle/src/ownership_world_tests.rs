@@ -61,7 +61,11 @@ impl World {
 
     fn step(&mut self, event: Event) {
         let before = self.own.clone();
+        let discards = matches!(event, Event::Released { discard_disk: true, .. });
+        let written = matches!(event, Event::Exported { outcome: Ok(()), .. });
         self.own.step(event, self.now);
+        let let_go = before.stage == Stage::Exporting && self.own.stage == Stage::Unfencing;
+        assert!(!let_go || discards || written, "nothing of it was written: {before:?}");
         assert!(self.own.epoch >= before.epoch, "epochs only grow");
         assert!(self.own.decided >= before.decided, "decisions only get newer");
     }
@@ -71,6 +75,20 @@ impl World {
             Some(Work::SetOwner { owner, epoch }) => self.network.push(Message::Call { owner, epoch }),
             Some(Work::StopSandbox) if self.container => self.container = false,
             Some(Work::StopSandbox) => self.step(Event::Gone),
+            Some(Work::Export { epoch }) => {
+                assert!(!self.container, "written while it is changed");
+                self.step(Event::ExportBegun { epoch });
+                // Some do not succeed, and of some nothing is ever heard.
+                if self.now.0.is_multiple_of(5) || self.own.stage != Stage::Exporting {
+                    return;
+                }
+                let outcome = match self.now.0 % 4 {
+                    0 => Err(("no".to_owned(), true)),
+                    1 => Err(("never".to_owned(), false)),
+                    _ => Ok(()),
+                };
+                self.step(Event::Exported { epoch, outcome });
+            }
             None => {}
         }
     }
@@ -135,7 +153,7 @@ impl World {
             "older flags turned {before:?}"
         );
         assert!(
-            !(turned && used),
+            !(turned && used && !self.own.exports),
             "a used disk was discarded without a word: {before:?}"
         );
     }
@@ -144,6 +162,7 @@ impl World {
         let released = |version, discard_disk, fenced| Event::Released {
             rank: rank(version),
             discard_disk,
+            exportable: version % 2 == 1,
             fenced,
         };
         match op {

@@ -5,16 +5,23 @@
 
 pub mod breaker;
 pub mod capacity;
+pub mod disk;
+pub mod given_up;
+pub mod owner;
 pub mod settings;
 pub mod sleep;
 
+mod recovered;
 mod rest;
 mod run;
 mod start;
 mod view;
+mod withdrawn;
 
 use breaker::Breaker;
 use capacity::CapacityWait;
+use disk::{BeforeStop, Disk};
+use given_up::GivenUp;
 use molt_common::control::SupervisorStatus;
 use molt_common::id::UserId;
 use molt_common::sandbox_call::Phase;
@@ -31,7 +38,7 @@ pub use start::{
 
 pub use view::IN_USE_MS;
 
-/// A stop that has not ended after this long is forced.
+/// A stop that has not ended after this long, and does not go on saving, is forced.
 pub const STOP_DEADLINE_MS: u64 = 25_000;
 
 /// Where the sandbox stands, with what only that stage needs. Versions before this one must be able to read it, so what they did not know is in
@@ -167,6 +174,15 @@ pub struct Sandbox {
     /// Leaves a sandbox alone that ends again and again.
     #[serde(default)]
     pub breaker: Breaker,
+    /// How its disk is kept.
+    #[serde(default)]
+    pub disk: Disk,
+    /// It is given up, and stops in order to be saved first.
+    #[serde(default)]
+    pub given_up: Option<GivenUp>,
+    /// When it was last to be stopped because its owner was shut out, until he is let in again: what had begun before may start it once more.
+    #[serde(default)]
+    pub shut_out_at: Option<Millis>,
 }
 
 /// What happened.
@@ -185,6 +201,13 @@ pub enum Event {
     Barred {
         /// Milliseconds until it may be asked again.
         for_ms: u64,
+    },
+    /// How the disk of the start that is about to be made is kept. Before [`Event::Launching`].
+    Disk {
+        /// Its supervisor waits for what the disk is to hold.
+        kept: bool,
+        /// A disk of this sandbox was saved before.
+        was_saved: bool,
     },
     /// The runtime is about to be asked for the container.
     Launching,
@@ -206,8 +229,32 @@ pub enum Event {
         /// What the object knows of its use.
         local: LocalUse,
     },
+    /// The supervisor cannot be told what its disk is to hold, and never will.
+    CannotBegin {
+        /// Why.
+        cause: String,
+    },
+    /// The supervisor does not take a save that a stop waits for.
+    SaveRefused {
+        /// Its id.
+        save: String,
+        /// Why.
+        why: String,
+    },
+    /// Its owner was shut out, or still is.
+    OwnerShutOut,
+    /// Its owner is not shut out any more, as was asked when he had been since this time: what was said meanwhile is newer.
+    OwnerLetIn {
+        /// [`Sandbox::shut_out_at`] of then.
+        shut_out_at: Option<Millis>,
+    },
     /// Somebody wants it stopped, orderly.
-    StopWanted,
+    StopWanted(BeforeStop),
+    /// Whoever wanted this generation stopped wanted another after it, and does not any more.
+    StopWithdrawn {
+        /// Which.
+        generation: u64,
+    },
     /// Somebody wants everything in it gone at once. The crash-loop breaker is closed.
     KillWanted,
 }
@@ -228,6 +275,10 @@ pub enum Refusal {
 pub enum Action {
     /// Start a container for the current generation.
     Start,
+    /// Tell its supervisor what the disk is to hold.
+    Begin,
+    /// Ask its supervisor for the save that a stop waits for (`Disk::stop`).
+    Save,
     /// Send TERM to it.
     Terminate,
     /// Remove it at once.
@@ -250,6 +301,15 @@ impl Sandbox {
                 self.barred_until = Some(now.plus(for_ms));
                 vec![]
             }
+            Event::Disk { kept, was_saved } => {
+                self.disk = Disk::of_start(kept, was_saved);
+                vec![]
+            }
+            Event::CannotBegin { cause } => match self.stage {
+                Stage::Starting { .. } => self.give_up(cause, now),
+                _ => vec![],
+            },
+            Event::SaveRefused { save, why } => self.save_refused(&save, why, now),
             Event::Launching => {
                 self.launched_at = Some(now);
                 vec![]
@@ -267,7 +327,10 @@ impl Sandbox {
                 self.observed_at = Some(now);
                 self.probed(container, status.as_deref(), local, now)
             }
-            Event::StopWanted => self.stop_wanted(now),
+            Event::OwnerShutOut => self.owner_shut_out(now),
+            Event::OwnerLetIn { shut_out_at } => self.owner_let_in(shut_out_at),
+            Event::StopWanted(before) => self.stop_wanted(before, now),
+            Event::StopWithdrawn { generation } => self.stop_withdrawn(generation, now),
             Event::KillWanted => self.kill_wanted(now),
         }
     }
@@ -310,6 +373,12 @@ impl Sandbox {
 #[path = "sandbox_crash_tests.rs"]
 mod crash_tests;
 #[cfg(test)]
+#[path = "sandbox_disk_tests.rs"]
+mod disk_tests;
+#[cfg(test)]
+#[path = "sandbox_given_up_tests.rs"]
+mod given_up_tests;
+#[cfg(test)]
 #[path = "sandbox_model_tests.rs"]
 mod model_tests;
 #[cfg(test)]
@@ -319,5 +388,11 @@ mod rest_tests;
 #[path = "sandbox_start_tests.rs"]
 mod start_tests;
 #[cfg(test)]
+#[path = "sandbox_stop_model_tests.rs"]
+mod stop_model_tests;
+#[cfg(test)]
 #[path = "sandbox_tests.rs"]
 mod tests;
+#[cfg(test)]
+#[path = "sandbox_withdrawn_tests.rs"]
+mod withdrawn_tests;

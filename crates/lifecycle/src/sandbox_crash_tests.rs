@@ -49,7 +49,7 @@ fn five_ends_of_a_running_one_open_the_breaker() {
     );
     // A long healthy run closes it.
     assert_eq!(run_and_end(&mut sandbox, breaker::HEALTHY_MS), None);
-    sandbox.forgive();
+    sandbox.step(Event::KillWanted, at);
     assert_eq!(sandbox.breaker, Breaker::default());
 }
 

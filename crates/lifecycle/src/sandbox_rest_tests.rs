@@ -146,7 +146,7 @@ fn whoever_comes_while_it_goes_to_sleep_is_served_after_it() {
     assert!(sandbox.step(Event::Due, at).contains(&Action::Start));
     // Not so when somebody had it stopped.
     let mut sandbox = running();
-    sandbox.step(Event::StopWanted, at);
+    sandbox.step(Event::StopWanted(BeforeStop::Save), at);
     sandbox.step(needed(), at);
     sandbox.step(silent(false), at);
     assert_eq!(
@@ -163,7 +163,7 @@ fn what_is_kept_alive_comes_back_by_itself() {
     assert!(sandbox.step(Event::Due, T0).contains(&Action::Start));
     let mut stopped = running();
     stopped.set_keep_alive(KeepAlive::Always);
-    stopped.step(Event::StopWanted, T0);
+    stopped.step(Event::StopWanted(BeforeStop::Save), T0);
     stopped.step(silent(false), T0);
     assert_eq!(stopped.step(Event::Due, T0), vec![]);
 }

@@ -33,6 +33,9 @@ pub fn status(generation: u64, phase: SupervisorPhase, boot: &str) -> Box<Superv
         busy: vec![],
         next_wake_at: None,
         restart: None,
+        snapshots: None,
+        config: None,
+        providers: None,
         log_tail: vec!["line".into()],
         now: T0.0,
     })
@@ -202,7 +205,7 @@ fn a_crashed_agent_is_starting_again_in_the_same_generation() {
 fn a_stop_is_bounded() {
     let mut sandbox = running();
     assert_eq!(
-        sandbox.step(Event::StopWanted, T0),
+        sandbox.step(Event::StopWanted(BeforeStop::Save), T0),
         vec![Action::Terminate, Action::Announce]
     );
     assert_eq!(sandbox.step(silent(true), T0.plus(STOP_DEADLINE_MS - 1)), vec![]);
@@ -244,7 +247,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         Just(Event::NeverLaunched),
         Just(Event::Due),
         Just(Event::KillWanted),
-        Just(Event::StopWanted),
+        Just(Event::StopWanted(BeforeStop::Save)),
         any::<bool>().prop_map(silent),
         (0_u64..4, phase, prop_oneof![Just("b"), Just("c")]).prop_map(|(generation, phase, boot)| Event::Probed {
             container: true,

@@ -29,6 +29,13 @@ pub enum ChildAnswer {
         /// Why it ended other than well.
         error: Option<String>,
     },
+    /// It was done by the submission itself, and is no job.
+    Ended {
+        /// How; a state in which nothing follows.
+        state: JobState,
+        /// Why it ended other than well.
+        error: Option<String>,
+    },
     /// The submission was refused for good.
     Refused {
         /// Why.
@@ -94,6 +101,11 @@ impl BulkJob {
                     child.later = (child.cancel_told || !self.cancel_wanted).then(|| now.plus(READ_EVERY_MS));
                 }
             }
+            ChildAnswer::Ended { state, error } if submitted && state.is_terminal() => {
+                child.patience.answered();
+                child.end(state, error.map(short));
+            }
+            ChildAnswer::Ended { .. } => child.silent("it told of an end that there cannot be", jitter, now),
             ChildAnswer::Refused { error } if submitted => {
                 child.doubt.not_taken();
                 if child.doubt.exists() {
@@ -131,10 +143,20 @@ impl BulkJob {
 }
 
 impl Child {
+    /// A call has no answer, and none that comes counts any more.
+    pub(super) fn unanswered(&mut self, now: Millis) {
+        self.lease.abandon();
+        self.failed("a call had no answer in time", now);
+    }
+
     /// Nobody told anything.
     fn silent(&mut self, why: &str, jitter: u32, now: Millis) {
-        self.patience.failed(now);
+        self.failed(why, now);
         self.later = Some(now.plus(pause_ms(self.patience.failures(), jitter)));
+    }
+
+    fn failed(&mut self, why: &str, now: Millis) {
+        self.patience.failed(now);
         if self.patience.is_over(now, SILENCE_MS) {
             self.end(JobState::Lost, Some(short(format!("Nobody told how it stands: {why}"))));
         }

@@ -98,6 +98,7 @@ impl Child {
                     child,
                     attempt,
                     user: self.user,
+                    cancelled: cancel_wanted,
                 }
             }
         }

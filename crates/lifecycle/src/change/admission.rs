@@ -2,12 +2,14 @@
 
 use super::Change;
 use super::course::Goal;
+use super::kept;
 use super::seen::Seen;
 use molt_common::api::JobState;
 use molt_common::api::lifecycle::{CHANGE_TIMEOUT_MAX_MS, CHANGE_TIMEOUT_MIN_MS};
 use molt_common::id::ExecId;
 use molt_common::job_id::JobId;
 use molt_common::sandbox_change::{RestartScope, Wanted};
+use molt_common::snapshot::SnapshotId;
 use molt_common::time::Millis;
 
 /// What is asked for.
@@ -19,10 +21,12 @@ pub struct Ask {
     pub wanted: Wanted,
     /// The job that it is a part of.
     pub parent: Option<JobId>,
-    /// The caller knows that a disk goes.
+    /// It may be stopped although nothing can be saved.
     pub discard_disk: bool,
     /// Milliseconds until it has failed.
     pub timeout_ms: u64,
+    /// The platform asks by itself.
+    pub scheduled: bool,
 }
 
 /// What the object keeps of other changes.
@@ -35,10 +39,18 @@ pub struct Before<'a> {
 }
 
 /// How the sandbox stands to what is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Since when there is a disk that a stop would discard.
+    /// Since when there is a disk that a stop would discard, because it cannot be saved.
     pub disk_since: Option<Millis>,
+    /// Since when there is something on the disk that is in no published snapshot, as far as is known: a kill would discard it.
+    pub unsaved_since: Option<Millis>,
+    /// Disks of this sandbox are kept: in this deployment, and by the supervisor of the boot under way if there is one.
+    pub kept: bool,
+    /// The newest published snapshot.
+    pub head: Option<SnapshotId>,
+    /// Why the snapshot of a [`Wanted::Restore`] may not be restored, if it may not.
+    pub not_restorable: Option<String>,
     /// Whether the newest start took the wanted tier or image. Does not matter to what is about neither.
     pub newest_is_wanted: bool,
 }
@@ -70,7 +82,7 @@ pub enum Verdict {
 
 /// Decides. A tier or an image is to be set with the acceptance, so that whatever starts from then on takes it.
 #[must_use]
-pub fn admit(ask: &Ask, before: Before<'_>, seen: &Seen, standing: Standing, now: Millis) -> Verdict {
+pub fn admit(ask: &Ask, before: Before<'_>, seen: &Seen, standing: &Standing, now: Millis) -> Verdict {
     if let Some(same) = before.same {
         return if same.is_asked_by(ask) {
             Verdict::Replay
@@ -82,14 +94,23 @@ pub fn admit(ask: &Ask, before: Before<'_>, seen: &Seen, standing: Standing, now
         return Verdict::Refused { field, text };
     }
     let overrides = matches!(ask.wanted, Wanted::EmergencyReset | Wanted::Destroy);
-    if before.under_way.is_some() && !overrides {
+    let other = before.under_way.filter(|other| !other.scheduled || ask.scheduled);
+    if other.is_some() && !overrides {
         return Verdict::Busy;
+    }
+    if let Some((field, text)) = kept::unfounded(&ask.wanted, seen, standing) {
+        return Verdict::Refused { field, text };
     }
     let goal = goal(&ask.wanted, seen, standing);
     let discards = goal.is_some() && ask.wanted.discards_disk() && !ask.discard_disk;
-    if let Some(since) = standing.disk_since.filter(|_| discards) {
+    let lost_since = match ask.wanted {
+        Wanted::EmergencyReset => standing.disk_since.or(standing.unsaved_since),
+        _ => standing.disk_since,
+    };
+    if let Some(since) = lost_since.filter(|_| discards) {
         return Verdict::WouldDiscardDisk { since };
     }
+    let snapshot = kept::subject(&ask.wanted, standing);
     let mut change = Change {
         id: ask.id.clone(),
         wanted: ask.wanted.clone(),
@@ -103,11 +124,16 @@ pub fn admit(ask: &Ask, before: Before<'_>, seen: &Seen, standing: Standing, now
         started_at: None,
         completed_at: None,
         timeout_ms: ask.timeout_ms,
+        outcome: None,
+        scheduled: ask.scheduled,
+        snapshot,
+        discard_disk: ask.discard_disk,
         goal: goal.unwrap_or(Goal::Gone { generation: 0 }),
         cleared: false,
         asking: super::agent::Asking::default(),
     };
     if goal.is_none() {
+        change.outcome = kept::at_once(&change);
         change.end(JobState::Succeeded, None, now);
     }
     Verdict::Accepted(Box::new(change))
@@ -126,7 +152,7 @@ fn wrong(ask: &Ask) -> Option<(&'static str, String)> {
 }
 
 /// What is to be reached; `None` when it is so already, as soon as the choice is kept.
-fn goal(wanted: &Wanted, seen: &Seen, standing: Standing) -> Option<Goal> {
+fn goal(wanted: &Wanted, seen: &Seen, standing: &Standing) -> Option<Goal> {
     let generation = seen.generation;
     let up = || Some(Goal::Up { above: generation });
     match wanted {
@@ -142,6 +168,11 @@ fn goal(wanted: &Wanted, seen: &Seen, standing: Standing) -> Option<Goal> {
         // Also one that was set and has not taken effect, because its change ended early, is brought to its end.
         Wanted::Tier { .. } | Wanted::Image { .. } if seen.is_up() && !standing.newest_is_wanted => up(),
         Wanted::Tier { .. } | Wanted::Image { .. } => None,
+        // What is at rest has changed nothing since it was saved, and takes a choice at its next start.
+        Wanted::Save if seen.is_up() => Some(Goal::Saved { generation }),
+        Wanted::Restore { .. } if seen.is_up() => up(),
+        Wanted::Upkeep { .. } => Some(Goal::Upkept { generation }),
+        Wanted::Save | Wanted::Restore { .. } => None,
     }
 }
 

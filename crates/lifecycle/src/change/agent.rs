@@ -1,7 +1,8 @@
-//! Asking the supervisor to restart the agent. It knows the id of the change, so that asking again is no second restart.
+//! Asking the supervisor for a restart of the agent, a save or a work of upkeep. It knows the id of the change, so that asking again is no second one.
 
 use super::{Change, JobState};
 use crate::job::{Doubt, Lease};
+use molt_common::sandbox_change::Wanted;
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +22,7 @@ pub(super) struct Asking {
 
 /// What came of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RestartReply {
+pub enum Reply {
     /// It is under way, or done.
     Taken,
     /// Certainly not taken now: another one is under way, or the sandbox is stopping.
@@ -38,7 +39,7 @@ impl Asking {
         self.lease.begin(now, CALL_LEASE_MS)
     }
 
-    /// Whether the agent may have been restarted by this, or may still be.
+    /// Whether it may have been done by this, or may still be.
     pub(super) const fn may_be_taken(&self) -> bool {
         self.doubt.exists()
     }
@@ -51,23 +52,23 @@ impl Asking {
 }
 
 impl Change {
-    /// The answer to [`Step::RestartAgent`](super::Step). One to an older attempt changes nothing.
-    pub fn restart_replied(&mut self, attempt: u32, reply: RestartReply, now: Millis) {
+    /// The answer to a step with an attempt ([`Step`](super::Step)). One to an older attempt changes nothing.
+    pub fn replied(&mut self, attempt: u32, reply: Reply, now: Millis) {
         if self.state.is_terminal() || self.asking.lease.settle(attempt).is_none() {
             return;
         }
         self.asking.not_before = Some(now.plus(PAUSE_MS));
         match reply {
-            RestartReply::Taken | RestartReply::Unreachable => {}
-            RestartReply::NotNow => self.asking.doubt.not_taken(),
-            RestartReply::Refused(why) => {
-                self.end(
-                    JobState::Failed,
-                    Some(format!(
-                        "The supervisor in this sandbox did not restart its agent: {why}"
-                    )),
-                    now,
-                );
+            Reply::Taken | Reply::Unreachable => {}
+            Reply::NotNow => self.asking.doubt.not_taken(),
+            Reply::Refused(why) => {
+                let what = match self.wanted {
+                    Wanted::Save => "take a snapshot",
+                    Wanted::Upkeep { .. } => "do this",
+                    _ => "restart its agent",
+                };
+                let text = format!("The supervisor in this sandbox did not {what}: {why}");
+                self.end(JobState::Failed, Some(text), now);
             }
         }
     }

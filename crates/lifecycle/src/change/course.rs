@@ -2,10 +2,11 @@
 
 use super::seen::Seen;
 use super::{Change, LOOK_MS};
+use crate::sandbox::owner::{OwnerStanding, SHUT_OUT};
 use molt_common::api::JobState;
 use molt_common::control::AgentRestart;
 use molt_common::sandbox_call::Lifecycle;
-use molt_common::sandbox_change::Wanted;
+use molt_common::sandbox_change::{ChangeOutcome, Wanted};
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,16 @@ pub(super) enum Goal {
     },
     /// This generation is gone.
     Gone {
+        /// See there.
+        generation: u64,
+    },
+    /// What was on the disk of this generation since the change was asked for is in a published snapshot.
+    Saved {
+        /// See there.
+        generation: u64,
+    },
+    /// The supervisor of this generation has done a work of upkeep.
+    Upkept {
         /// See there.
         generation: u64,
     },
@@ -39,15 +50,28 @@ pub(super) enum Course {
     Stop,
     Kill,
     RestartAgent,
+    Save,
+    Upkeep,
 }
 
 impl Change {
-    pub(super) fn course(&self, seen: &Seen, now: Millis) -> Course {
-        match self.goal {
+    /// What is to be done now, and what came of it so far.
+    pub(super) fn course(&self, seen: &Seen, now: Millis) -> (Course, Option<ChangeOutcome>) {
+        let course = match self.goal {
             Goal::Up { above } => self.up(above, seen, now),
             Goal::Gone { generation } => self.gone(generation, seen, now),
             Goal::Agent { generation } => self.agent(generation, seen, now),
-        }
+            Goal::Saved { generation } => return self.saved(generation, seen, now),
+            Goal::Upkept { generation } => return self.upkept(generation, seen, now),
+        };
+        self.not_stopped(seen).unwrap_or((course, None))
+    }
+
+    /// Whether the next step starts what is at rest, so that it is to be looked up first whether its owner may have that: he was let in when the change
+    /// was asked for, which may be long ago.
+    #[must_use]
+    pub fn starts(&self, seen: &Seen, now: Millis) -> bool {
+        !self.state.is_terminal() && seen.is_at_rest() && matches!(self.course(seen, now).0, Course::Need)
     }
 
     const fn kills(&self) -> bool {
@@ -57,7 +81,7 @@ impl Change {
     fn up(&self, above: u64, seen: &Seen, now: Millis) -> Course {
         let newer = seen.generation > above;
         match seen.lifecycle {
-            Lifecycle::Running if newer && seen.ready(self.created_at) => Course::End(JobState::Succeeded, None),
+            Lifecycle::Running if newer && seen.ready(self.created_at) => self.came_up(seen),
             // There is room for those who go on asking.
             Lifecycle::Starting if newer && seen.waits_for_capacity => Course::Need,
             Lifecycle::Running | Lifecycle::Starting if newer => Course::Wait(now),
@@ -95,7 +119,11 @@ impl Change {
         {
             return Course::Wait(now);
         }
-        Course::Need
+        match seen.owner {
+            OwnerStanding::LetIn => Course::Need,
+            OwnerStanding::ShutOut => Course::End(JobState::Failed, Some(SHUT_OUT.into())),
+            OwnerStanding::Unknown => Course::Wait(now.plus(LOOK_MS)),
+        }
     }
 
     fn gone(&self, generation: u64, seen: &Seen, now: Millis) -> Course {
@@ -149,7 +177,7 @@ impl Change {
 
 impl Seen {
     /// A text with the cause that is known, if one is.
-    fn why(&self, text: &str) -> String {
+    pub(super) fn why(&self, text: &str) -> String {
         match &self.cause {
             Some(cause) => format!("{text} {cause}"),
             None => text.to_owned(),

@@ -1,8 +1,12 @@
 //! What a change goes by: the stored state of its sandbox, and what its container said when it was last asked.
 
+use crate::sandbox::owner::OwnerStanding;
+use molt_common::control::snapshot::{SaveView, UpkeepView};
 use molt_common::control::{AgentRestart, SupervisorPhase, SupervisorStatus};
+use molt_common::disk_view::StopRefusedView;
 use molt_common::ownership::Owner;
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
+use molt_common::snapshot::SnapshotId;
 use molt_common::time::Millis;
 
 /// What the supervisor said.
@@ -14,6 +18,10 @@ pub struct Told {
     pub ready: bool,
     /// The newest restart of the agent that was asked for.
     pub restart: Option<AgentRestart>,
+    /// The newest save.
+    pub save: Option<SaveView>,
+    /// The newest work of upkeep.
+    pub upkeep: Option<UpkeepView>,
 }
 
 impl From<&SupervisorStatus> for Told {
@@ -22,6 +30,8 @@ impl From<&SupervisorStatus> for Told {
             generation: status.generation,
             ready: status.phase == SupervisorPhase::Ready,
             restart: status.restart.clone(),
+            save: status.snapshots.as_ref().and_then(|told| told.save.clone()),
+            upkeep: status.snapshots.as_ref().and_then(|told| told.upkeep.clone()),
         }
     }
 }
@@ -56,6 +66,12 @@ pub struct Seen {
     pub elsewhere: bool,
     /// Its user is on the way, in either direction: nothing may be started.
     pub moving: bool,
+    /// A stop of it that did not happen, because its disk could not be saved.
+    pub stop_refused: Option<StopRefusedView>,
+    /// What this generation began with, once its disk held that.
+    pub restored: Option<SnapshotId>,
+    /// Whether its owner may have it started. Looked up where the change would start it ([`super::Change::starts`]).
+    pub owner: OwnerStanding,
     /// The newest look at the container.
     pub observation: Option<Observation>,
 }
@@ -74,6 +90,9 @@ impl Seen {
             waits_for_capacity: view.waits_for_capacity,
             elsewhere: placement.is_some_and(|placement| placement.owner == Owner::Legacy && !placement.moving),
             moving: placement.is_some_and(|placement| placement.moving),
+            stop_refused: view.disk.as_ref().and_then(|disk| disk.stop_refused.clone()),
+            restored: None,
+            owner: OwnerStanding::default(),
             observation,
         }
     }

@@ -29,6 +29,7 @@ impl Change {
             created_at: self.created_at,
             started_at: self.started_at,
             completed_at: self.completed_at,
+            outcome: self.outcome.clone().map(Box::new),
         }
     }
 
@@ -38,6 +39,8 @@ impl Change {
             Goal::Up { .. } => "The sandbox was not seen ready",
             Goal::Gone { .. } => "The sandbox was not seen to be gone",
             Goal::Agent { .. } => "The new agent was not seen ready",
+            Goal::Saved { .. } => "No snapshot was seen published",
+            Goal::Upkept { .. } => "It was not seen done",
         };
         let stands = match seen.lifecycle {
             _ if seen.waits_for_capacity => "waits for room on the platform",

@@ -1,6 +1,7 @@
 //! What the world of a change is made of, and how its object sees it.
 
 use crate::change::{Observation, Seen, Told};
+use crate::sandbox::owner::OwnerStanding;
 use molt_common::control::AgentRestart;
 use molt_common::sandbox_call::Lifecycle;
 use molt_common::time::Millis;
@@ -81,6 +82,9 @@ pub fn seen_of(lifecycle: Lifecycle, generation: u64, retry_at: Option<Millis>, 
         waits_for_capacity: false,
         elsewhere: false,
         moving: false,
+        stop_refused: None,
+        owner: OwnerStanding::LetIn,
+        restored: None,
         observation: look.map(|look| Observation {
             at: look.at,
             container: look.found.is_some(),
@@ -92,6 +96,8 @@ pub fn seen_of(lifecycle: Lifecycle, generation: u64, retry_at: Option<Millis>, 
                     done,
                     error: None,
                 }),
+                save: None,
+                upkeep: None,
             }),
         }),
     }

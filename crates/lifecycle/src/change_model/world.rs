@@ -2,7 +2,7 @@
 //! people, an object that may be evicted between any two steps, and a clock.
 
 use super::parts::{Action, Budget, Came, Container, Look, seen_of};
-use crate::change::{Ask, Before, CALL_LEASE_MS, Change, RestartReply, Seen, Standing, Step, Verdict, admit};
+use crate::change::{Ask, Before, CALL_LEASE_MS, Change, Reply, Seen, Standing, Step, Verdict, admit};
 use molt_common::id::ExecId;
 use molt_common::sandbox_call::Lifecycle;
 use molt_common::sandbox_change::Wanted;
@@ -67,14 +67,15 @@ impl World {
             parent: None,
             discard_disk: true,
             timeout_ms: TIMEOUT_MS,
+            scheduled: false,
         };
         let standing = Standing {
-            disk_since: None,
             newest_is_wanted: false,
+            ..Standing::default()
         };
         let mut seen = seen_of(lifecycle, 1, None, None);
         seen.retry_at = retry_at;
-        let Verdict::Accepted(change) = admit(&ask, Before::default(), &seen, standing, T0) else {
+        let Verdict::Accepted(change) = admit(&ask, Before::default(), &seen, &standing, T0) else {
             panic!("not accepted");
         };
         Self {
@@ -323,7 +324,7 @@ impl World {
         let step = self.change.step(&self.seen(), self.now);
         match step {
             Step::Need => self.need(),
-            Step::Stop | Step::Kill => {
+            Step::Stop(_) | Step::Kill => {
                 let up = matches!(
                     self.lifecycle,
                     Lifecycle::Running | Lifecycle::Starting | Lifecycle::Stopping
@@ -337,7 +338,7 @@ impl World {
                 }
             }
             Step::RestartAgent { attempt } => self.call = Some((attempt, self.generation)),
-            Step::Wait { .. } | Step::Nothing => {}
+            Step::Save { .. } | Step::Upkeep { .. } | Step::Wait { .. } | Step::Nothing => {}
         }
         step
     }
@@ -367,10 +368,10 @@ impl World {
             return;
         };
         let reply = match told {
-            Came::Taken => RestartReply::Taken,
-            Came::NotNow => RestartReply::NotNow,
-            Came::Nothing => RestartReply::Unreachable,
+            Came::Taken => Reply::Taken,
+            Came::NotNow => Reply::NotNow,
+            Came::Nothing => Reply::Unreachable,
         };
-        self.change.restart_replied(attempt, reply, self.now);
+        self.change.replied(attempt, reply, self.now);
     }
 }

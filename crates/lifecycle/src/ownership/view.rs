@@ -29,6 +29,10 @@ impl Ownership {
     pub fn due(&self, now: Millis) -> Option<Work> {
         let owner = match self.stage {
             Stage::Stopping => return Some(Work::StopSandbox),
+            Stage::Exporting => {
+                let epoch = self.epoch;
+                return (now >= self.retry_at).then_some(Work::Export { epoch });
+            }
             Stage::Fencing => Owner::New,
             Stage::New if !self.fenced => Owner::New,
             Stage::Unfencing => Owner::Legacy,
@@ -54,7 +58,7 @@ impl Ownership {
             Stage::Legacy => Gate::Elsewhere,
             // As far as anybody knows `LEGACY` serves him still, or will be the first to do so again.
             Stage::Fencing | Stage::Unfencing if self.attempts > 0 => Gate::Elsewhere,
-            Stage::New | Stage::Fencing | Stage::Stopping | Stage::Unfencing => Gate::Wait,
+            Stage::New | Stage::Fencing | Stage::Stopping | Stage::Exporting | Stage::Unfencing => Gate::Wait,
         }
     }
 
@@ -62,7 +66,7 @@ impl Ownership {
     #[must_use]
     pub const fn owner(&self) -> Owner {
         match self.stage {
-            Stage::New | Stage::Stopping => Owner::New,
+            Stage::New | Stage::Stopping | Stage::Exporting => Owner::New,
             Stage::Legacy | Stage::Fencing | Stage::Unfencing => Owner::Legacy,
         }
     }
@@ -74,7 +78,7 @@ impl Ownership {
             return;
         }
         (view.lifecycle, view.phase) = match self.stage {
-            Stage::Stopping | Stage::Unfencing => (Lifecycle::Stopping, None),
+            Stage::Stopping | Stage::Exporting | Stage::Unfencing => (Lifecycle::Stopping, None),
             Stage::Fencing | Stage::New | Stage::Legacy => (Lifecycle::Starting, Some(Phase::Fence)),
         };
     }
@@ -86,7 +90,10 @@ impl Ownership {
         Placement {
             owner: self.owner(),
             epoch: self.epoch,
-            moving: matches!(self.stage, Stage::Fencing | Stage::Stopping | Stage::Unfencing),
+            moving: matches!(
+                self.stage,
+                Stage::Fencing | Stage::Stopping | Stage::Exporting | Stage::Unfencing
+            ),
             refused: refused.or_else(|| self.trouble.clone()),
         }
     }

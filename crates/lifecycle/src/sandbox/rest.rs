@@ -1,5 +1,6 @@
 //! How a generation ends, and what comes after it.
 
+use super::disk::BeforeStop;
 use super::sleep::WAKE_PATIENCE_MS;
 use super::{Action, Rest, STOP_DEADLINE_MS, Sandbox, Stage};
 use molt_common::control::SupervisorStatus;
@@ -10,7 +11,7 @@ const BACKOFF_FIRST_MS: u64 = 1_000;
 const BACKOFF_LONGEST_MS: u64 = 60_000;
 
 impl Sandbox {
-    pub(super) fn stop_wanted(&mut self, now: Millis) -> Vec<Action> {
+    pub(super) fn stop_wanted(&mut self, before: BeforeStop, now: Millis) -> Vec<Action> {
         match self.stage {
             // Nothing was asked for that could be stopped.
             Stage::Starting { .. } if self.launched_at.is_none() && self.boot_id.is_none() => {
@@ -18,7 +19,7 @@ impl Sandbox {
             }
             Stage::Starting { .. } | Stage::Running => {
                 self.wakes_at = None;
-                self.stop(Rest::Wanted, now)
+                self.stop_after_save(Rest::Wanted, before, now)
             }
             // It stays stopped, whatever it was stopped for first.
             Stage::Stopping { .. } | Stage::Stopped | Stage::Failed { .. } => {
@@ -37,6 +38,7 @@ impl Sandbox {
                 vec![Action::Destroy]
             }
             Stage::Starting { .. } | Stage::Running | Stage::Stopping { .. } | Stage::Failed { .. } => {
+                self.disk.cut = true;
                 let mut actions = vec![Action::Destroy];
                 actions.extend(self.end(None, Rest::Wanted, now));
                 actions
@@ -44,8 +46,9 @@ impl Sandbox {
         }
     }
 
-    fn rest_as_wanted(&mut self) {
+    pub(super) fn rest_as_wanted(&mut self) {
         self.rest = Rest::Wanted;
+        self.given_up = None;
         self.needed_again = false;
         self.wakes_at = None;
     }
@@ -54,6 +57,9 @@ impl Sandbox {
         self.rest = rest;
         self.needed_again = false;
         self.capacity = None;
+        self.disk.stop = None;
+        self.disk.progress = None;
+        self.disk.stop_heard = false;
         self.enter(Stage::Stopping { began: now }, now);
         vec![Action::Terminate, Action::Announce]
     }
@@ -69,7 +75,19 @@ impl Sandbox {
             return self.stopped(now);
         }
         // Another boot has nothing to put in order.
-        if now.since(began) >= STOP_DEADLINE_MS || status.is_some_and(|status| self.is_replaced(status)) {
+        let replaced = status.is_some_and(|status| self.is_replaced(status));
+        if let Some(status) = status.filter(|_| !replaced) {
+            self.heard_stopping(status, now);
+        }
+        let late = now.since(began) >= STOP_DEADLINE_MS;
+        if !replaced
+            && late
+            && let Some(actions) = self.stop_goes_on(began, now)
+        {
+            return actions;
+        }
+        if replaced || late {
+            self.disk.cut = true;
             let mut actions = vec![Action::Destroy];
             actions.extend(self.stopped(now));
             return actions;
@@ -78,6 +96,9 @@ impl Sandbox {
     }
 
     fn stopped(&mut self, now: Millis) -> Vec<Action> {
+        if let Some(given_up) = self.given_up.take() {
+            return self.fail_with(given_up.cause, given_up.pause, now);
+        }
         match self.rest {
             Rest::Unexpected => self.ended("The sandbox stopped by itself.", now),
             rest => self.end(None, rest, now),
@@ -87,6 +108,7 @@ impl Sandbox {
     /// A running one has no container any more, or is given up.
     pub(super) fn lose(&mut self, cause: &str, now: Millis) -> Vec<Action> {
         self.wakes_at = self.scheduled(now);
+        self.disk.cut = true;
         // Also where the runtime says that there is none: perhaps it is the one who is wrong.
         let mut actions = vec![Action::Destroy];
         actions.extend(self.ended(cause, now));
@@ -100,6 +122,12 @@ impl Sandbox {
         }
     }
 
+    /// A start whose supervisor answers is given up.
+    pub(super) fn give_up_answering(&mut self, cause: String, now: Millis) -> Vec<Action> {
+        let pause = self.breaker.ended(now);
+        self.give_up_after_save(cause, pause, now)
+    }
+
     /// A start of which a container may be there is given up.
     pub(super) fn give_up(&mut self, cause: String, now: Millis) -> Vec<Action> {
         let pause = self.breaker.ended(now);
@@ -107,6 +135,11 @@ impl Sandbox {
     }
 
     pub(super) fn fail(&mut self, cause: String, pause: Option<u64>, now: Millis) -> Vec<Action> {
+        self.disk.cut = true;
+        self.fail_with(cause, pause, now)
+    }
+
+    fn fail_with(&mut self, cause: String, pause: Option<u64>, now: Millis) -> Vec<Action> {
         let backoff = BACKOFF_FIRST_MS
             .saturating_mul(1 << self.failures.min(10))
             .min(BACKOFF_LONGEST_MS);
@@ -127,6 +160,9 @@ impl Sandbox {
         self.launched_at = None;
         self.phase_began = None;
         self.capacity = None;
+        self.disk.stop = None;
+        self.disk.progress = None;
+        self.given_up = None;
         self.open_sockets = None;
         self.wakes_at = match rest {
             Rest::Wanted => None,

@@ -1,5 +1,6 @@
 //! A running sandbox: heard or silent, used or idle.
 
+use super::disk::BeforeStop;
 use super::sleep::LocalUse;
 use super::start::AGENT_SETTLED_MS;
 use super::{Action, Rest, Sandbox, Stage};
@@ -39,10 +40,20 @@ impl Sandbox {
         }
         self.heard();
         self.note_use(status, local);
+        self.note_saved(status);
+        let may_sleep = status.phase == SupervisorPhase::Ready && self.may_sleep(status, local, now);
+        if !may_sleep {
+            self.stay_awake();
+        }
+        if status.phase != SupervisorPhase::Stopping
+            && let Some(actions) = self.saving(status, now)
+        {
+            return actions;
+        }
         match status.phase {
-            SupervisorPhase::Ready if self.may_sleep(status, local, now) => {
+            SupervisorPhase::Ready if may_sleep => {
                 self.wakes_at = self.scheduled(now);
-                self.stop(Rest::Asleep, now)
+                self.stop_after_save(Rest::Asleep, BeforeStop::Save, now)
             }
             SupervisorPhase::Ready => {
                 self.note_agent(status, now.since(self.since));
@@ -52,12 +63,14 @@ impl Sandbox {
             SupervisorPhase::Stopping => {
                 self.rest = Rest::Unexpected;
                 self.wakes_at = self.scheduled(now);
+                self.heard_stopping(status, now);
                 self.enter(Stage::Stopping { began: now }, now);
                 vec![Action::Announce]
             }
-            SupervisorPhase::Configure | SupervisorPhase::Agent | SupervisorPhase::Failed => {
-                self.agent_left(status, now)
-            }
+            SupervisorPhase::Restore
+            | SupervisorPhase::Configure
+            | SupervisorPhase::Agent
+            | SupervisorPhase::Failed => self.agent_left(status, now),
         }
     }
 
@@ -73,7 +86,7 @@ impl Sandbox {
             && let Some(pause) = self.breaker.agent_ended(now)
         {
             let cause = status.cause.clone();
-            return self.fail(
+            return self.give_up_after_save(
                 cause.unwrap_or_else(|| "The agent ended again and again.".into()),
                 Some(pause),
                 now,

@@ -1,6 +1,7 @@
 //! What operators set about a sandbox. Stored with its state; takes effect with the next start, or at once where nothing is started for it.
 
 use super::{Sandbox, Stage};
+use molt_common::sandbox_call::Phase;
 use molt_common::sandbox_change::{ImageChoice, KeepAlive};
 use molt_common::time::Millis;
 use serde::{Deserialize, Serialize};
@@ -75,12 +76,17 @@ impl Sandbox {
         }
     }
 
-    /// Closes the crash-loop breaker and ends a back-off: the next need is a start. For operators who have mended what was wrong.
-    pub fn forgive(&mut self) {
-        self.breaker.close();
-        self.failures = 0;
-        if let Stage::Failed { .. } = self.stage {
-            self.stage = Stage::Stopped;
-        }
+    /// The same where a stop could not be preceded by a save: nothing that a supervisor keeps is discarded.
+    #[must_use]
+    pub fn unkept_disk_since(&self) -> Option<Millis> {
+        let restores = matches!(
+            self.stage,
+            Stage::Starting {
+                phase: Phase::Container | Phase::Restore,
+                ..
+            }
+        );
+        let kept = self.disk.kept && (self.disk.restored || restores);
+        self.has_disk_since().filter(|_| !kept)
     }
 }

@@ -71,7 +71,8 @@ impl Sandbox {
         let soon = self
             .next_wake_at
             .is_some_and(|at| at.plus(OVERDUE_MS) > now && at < now.plus(SHORTEST_SLEEP_MS));
-        !busy && !soon && self.sleeps_at().is_some_and(|at| at <= now)
+        let put_off = self.disk.awake_until.is_some_and(|at| at > now);
+        !busy && !soon && !put_off && self.sleeps_at().is_some_and(|at| at <= now)
     }
 
     /// When the agent's schedule wants it, as far as that is still worth a start.

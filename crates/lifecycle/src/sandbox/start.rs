@@ -1,6 +1,7 @@
 //! Starts: single-flight, with a deadline for each phase.
 
 use super::capacity::CapacityWait;
+use super::disk::{Disk, RESTORE_STALL_MS, Restoring};
 use super::{Action, Refusal, Rest, Sandbox, Stage};
 use molt_common::control::{SupervisorPhase, SupervisorStatus};
 use molt_common::id::UserId;
@@ -37,7 +38,11 @@ impl Sandbox {
                 self.needed_again = self.rest == Rest::Asleep;
                 vec![]
             }
-            Stage::Failed { .. } | Stage::Running => vec![],
+            Stage::Running => {
+                self.stay_awake();
+                vec![]
+            }
+            Stage::Failed { .. } => vec![],
         }
     }
 
@@ -65,6 +70,7 @@ impl Sandbox {
         self.launched_at = None;
         self.phase_began = Some(now);
         self.capacity = None;
+        self.disk = Disk::default();
         self.needed_again = false;
         self.barred_until = None;
         self.agent_restarts = 0;
@@ -155,11 +161,30 @@ impl Sandbox {
         self.booted_at.get_or_insert(now);
         self.capacity = None;
         self.log_tail.clone_from(&status.log_tail);
+        match self.restoring(status, phase, now) {
+            Restoring::Done => {}
+            Restoring::Failed(cause) => return self.give_up(cause, now),
+            Restoring::Going(actions) => {
+                let Stage::Starting { phase, began } = self.stage else {
+                    return actions;
+                };
+                return match self.late(phase, began, now) {
+                    Some(cause) => self.give_up(cause, now),
+                    None => actions,
+                };
+            }
+        }
+        if status.phase != SupervisorPhase::Stopping
+            && let Some(actions) = self.saving(status, now)
+        {
+            return actions;
+        }
         let reached = match status.phase {
             SupervisorPhase::Ready => return self.ready(status, now),
             SupervisorPhase::Stopping => {
-                return self.give_up("The sandbox was told to stop while it started.".into(), now);
+                return self.give_up_answering("The sandbox was told to stop while it started.".into(), now);
             }
+            SupervisorPhase::Restore => Phase::Restore,
             SupervisorPhase::Configure => Phase::Configure,
             SupervisorPhase::Agent | SupervisorPhase::Failed => Phase::Agent,
         };
@@ -168,14 +193,16 @@ impl Sandbox {
             && status.agent_restarts.saturating_sub(self.agent_restarts) >= AGENT_RESTARTS_TO_GIVE_UP
         {
             let cause = status.cause.clone();
-            return self.give_up(cause.unwrap_or_else(|| "The agent ended again and again.".into()), now);
+            return self.give_up_answering(cause.unwrap_or_else(|| "The agent ended again and again.".into()), now);
         }
+        // What restoring took is not the start's.
+        let began = if phase == Phase::Restore { now } else { began };
         if reached != phase {
             self.phase_began = Some(now);
             self.stage = Stage::Starting { phase: reached, began };
         }
         match self.late(reached, began, now) {
-            Some(cause) => self.give_up(cause, now),
+            Some(cause) => self.give_up_answering(cause, now),
             None if reached == phase => vec![],
             None => vec![Action::Announce],
         }
@@ -184,14 +211,15 @@ impl Sandbox {
     /// Why a start that has come to `phase` is given up now, if it is.
     fn late(&self, phase: Phase, began: Millis, now: Millis) -> Option<String> {
         let (most, what) = match phase {
-            Phase::Configure | Phase::Restore => (CONFIGURE_DEADLINE_MS, "The sandbox was not configured"),
+            Phase::Configure => (CONFIGURE_DEADLINE_MS, "The sandbox was not configured"),
+            Phase::Restore => (RESTORE_STALL_MS, "Restoring your files got no further"),
             Phase::Agent | Phase::Ready => (AGENT_DEADLINE_MS, "The agent was not ready"),
             Phase::Container | Phase::Fence => (CONTAINER_DEADLINE_MS, "The container did not answer"),
         };
         if now.since(self.phase_began.unwrap_or(began)) >= most {
             return Some(format!("{what} within {} s.", most / 1000));
         }
-        (now.since(began) >= START_DEADLINE_MS)
+        (phase != Phase::Restore && now.since(began) >= START_DEADLINE_MS)
             .then(|| format!("The sandbox was not ready within {} s.", START_DEADLINE_MS / 1000))
     }
 

@@ -1,6 +1,8 @@
 //! What others learn of a sandbox: its alarm, whether a generation lives, and what it shows.
 
-use super::{HEARTBEAT_MS, Rest, Sandbox, Stage};
+use super::disk::LOOK_MS;
+use super::{HEARTBEAT_MS, Rest, STOP_DEADLINE_MS, Sandbox, Stage};
+use molt_common::disk_view::{DiskView, RestoringView, SavingView, StopRefusedView};
 use molt_common::sandbox_call::{Lifecycle, Phase, SandboxView};
 use molt_common::time::Millis;
 
@@ -17,6 +19,18 @@ impl Sandbox {
         match (&self.stage, &self.capacity) {
             (Stage::Stopped | Stage::Failed { .. }, _) => self.starts_at().map(|at| at.max(now)),
             (Stage::Starting { .. }, Some(wait)) if self.launched_at.is_none() => Some(wait.retry_at.max(now)),
+            (
+                Stage::Starting {
+                    phase: Phase::Restore, ..
+                },
+                _,
+            ) => Some(now.plus(LOOK_MS)),
+            // Its first seconds decide how soon the next start may begin; after that it saves.
+            (Stage::Stopping { began }, _) if self.disk.can_be_saved() && now.since(*began) >= STOP_DEADLINE_MS => {
+                Some(now.plus(LOOK_MS))
+            }
+            (Stage::Starting { .. } | Stage::Stopping { .. }, _) if self.disk.stop.is_none() => Some(now),
+            _ if self.disk.stop.is_some() => Some(now.plus(LOOK_MS)),
             (Stage::Starting { .. } | Stage::Stopping { .. }, _) => Some(now),
             (Stage::Running, _) if self.misses > 0 => Some(now.plus(ASK_AGAIN_MS)),
             (Stage::Running, _) => {
@@ -24,6 +38,38 @@ impl Sandbox {
                 let sleep = self.sleeps_at().filter(|at| *at > now);
                 Some(sleep.map_or(heartbeat, |at| at.min(heartbeat)))
             }
+        }
+    }
+
+    /// What the machine knows of the disk; its snapshots are the list's.
+    fn disk_view(&self) -> DiskView {
+        let disk = &self.disk;
+        let restoring = matches!(
+            self.stage,
+            Stage::Starting {
+                phase: Phase::Restore,
+                ..
+            }
+        );
+        let progress = disk.progress.as_ref();
+        let saving = disk.stop.is_some() || (matches!(self.stage, Stage::Stopping { .. }) && progress.is_some());
+        DiskView {
+            kept: disk.kept,
+            restoring: restoring.then_some(RestoringView {
+                bytes: disk.restored_bytes,
+                total_bytes: disk.restore_total_bytes,
+            }),
+            saving: saving.then(|| SavingView {
+                stage: progress.map_or_else(|| "waiting".into(), |progress| progress.stage.clone()),
+                files: progress.map_or(0, |progress| progress.files),
+                bytes: progress.map_or(0, |progress| progress.bytes),
+            }),
+            stop_refused: disk.refused.as_ref().map(|refused| StopRefusedView {
+                at: refused.at,
+                why: refused.why.clone(),
+                kept_apart: refused.kept_apart,
+            }),
+            ..DiskView::default()
         }
     }
 
@@ -35,6 +81,13 @@ impl Sandbox {
                 self.stage,
                 Stage::Starting { .. } | Stage::Running | Stage::Stopping { .. }
             )
+    }
+
+    /// Whether somebody who was let in may still be in its container. That does not go by its stage: one whose agent hangs is starting again, and
+    /// the sockets that it has go on.
+    #[must_use]
+    pub const fn may_have_let_in(&self) -> bool {
+        self.boot_id.is_some()
     }
 
     /// What others may know.
@@ -76,7 +129,9 @@ impl Sandbox {
             next_image: self.settings.image.clone(),
             change: None,
             waits_for_capacity: self.capacity.is_some() && matches!(self.stage, Stage::Starting { .. }),
+            shut_out: false,
             open_sockets: self.open_sockets.filter(|_| matches!(self.stage, Stage::Running)),
+            disk: Some(Box::new(self.disk_view())),
         }
     }
 }

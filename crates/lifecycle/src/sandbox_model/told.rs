@@ -31,6 +31,9 @@ impl World {
             busy: if container.busy { vec!["agent".into()] } else { vec![] },
             next_wake_at: container.wake_at.map(|at| at.0),
             restart: None,
+            snapshots: None,
+            config: None,
+            providers: None,
             log_tail: vec![],
             now: self.now.0,
         })

@@ -1,6 +1,7 @@
 //! The world in which a sandbox lives: an engine with or without room, a container that starts, crashes and ends, requests, an agent with a
 //! schedule, an object that may be evicted between any two steps, and a clock. The object does here what the worker's alarm does.
 
+use crate::sandbox::disk::BeforeStop;
 use crate::sandbox::sleep::LocalUse;
 use crate::sandbox::{Event, Refusal, Sandbox, Stage};
 use molt_common::id::UserId;
@@ -202,7 +203,7 @@ impl World {
                         container.busy = false;
                     })
             }
-            Action::Stop => spend(&mut self.left.stops) && self.told(Event::StopWanted),
+            Action::Stop => spend(&mut self.left.stops) && self.told(Event::StopWanted(BeforeStop::Save)),
             Action::Kill => spend(&mut self.left.stops) && self.told(Event::KillWanted),
             Action::Evict => {
                 let evicted = spend(&mut self.left.evictions) && !self.in_flight;
@@ -375,7 +376,7 @@ impl World {
                     self.container = None;
                     self.in_flight = false;
                 }
-                Deed::Start | Deed::Abort | Deed::KeepAlive | Deed::Announce => {}
+                Deed::Start | Deed::Abort | Deed::KeepAlive | Deed::Announce | Deed::Begin | Deed::Save => {}
             }
         }
         if self.sandbox.stage == Stage::Running {
