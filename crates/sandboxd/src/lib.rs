@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | `init` | PID 1: reaps, keeps `serve` alive, orders the stop | with the sandbox |
 //! | `serve` | control API, reverse proxy, supervision of the agent | is started again by `init` |
+//! | `snapshot` | saves, restores or keeps up the disk, by one order | with its work, or with `serve` |
 //! | `run-command`, `run-agent` | one shim per command and one for the agent: holds its pipes, observes its exit | with what it runs |
 //! | `echo-agent` | small stand-in for the agent in tests that need many sandboxes | with the sandbox |
 //!
@@ -15,8 +16,10 @@ mod clock;
 mod control;
 mod echo_agent;
 mod exec;
+mod files;
 mod http_server;
 mod init;
+mod persistence;
 mod process;
 mod proxy;
 mod serve;
@@ -54,6 +57,9 @@ enum Role {
     /// Control API, proxy and supervision; started by `init`, which hands it its settings on standard input.
     #[command(hide = true)]
     Serve,
+    /// Saves, restores or keeps up the disk: does the one order of standard input, and reports to standard output.
+    #[command(hide = true)]
+    Snapshot,
     /// Shim of one command; standard input is its control socket.
     #[command(hide = true)]
     RunCommand,
@@ -63,6 +69,12 @@ enum Role {
     /// Merges the platform's keys into the agent's configuration, as the agent's own user.
     #[command(hide = true)]
     WriteAgentConfig,
+    /// Reads the agent's configuration, as the agent's own user.
+    #[command(hide = true)]
+    ReadAgentConfig,
+    /// Notes which model in the agent's configuration is only a default, as the agent's own user.
+    #[command(hide = true)]
+    NoteDefaultModel,
     /// Removes lock files of processes that are gone from the agent's state, as the agent's own user.
     #[command(hide = true)]
     SweepAgentLocks,
@@ -77,9 +89,12 @@ pub fn run() -> ExitCode {
     match Cli::parse().command {
         Role::Init(args) => init::run(&args),
         Role::Serve => serve::run(),
+        Role::Snapshot => persistence::role::run(),
         Role::RunCommand => shim::command::run(),
         Role::RunAgent => shim::agent::run(),
-        Role::WriteAgentConfig => agent::config_file::run(),
+        Role::WriteAgentConfig => agent::config_file::run_write(),
+        Role::ReadAgentConfig => agent::config_file::run_read(),
+        Role::NoteDefaultModel => agent::config_file::run_note(),
         Role::SweepAgentLocks => agent::locks::run(),
         Role::EchoAgent(args) => echo_agent::run(&args),
     }

@@ -11,10 +11,13 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::agent::{AgentWork, Restarts, Supervisor, observe_work};
-use crate::control::Control;
+use crate::agent::{
+    AgentWork, Configuration, Disk, HandedProviders, Restarts, Supervisor, observe_configuration, observe_work,
+};
+use crate::control::{Control, Parts};
 use crate::exec::Executor;
 use crate::http_server;
+use crate::persistence::Persistence;
 use crate::process::{hardening, rlimits};
 use crate::proxy::{Activity, Proxy, Sessions};
 use crate::settings::{Layout, Settings};
@@ -100,21 +103,50 @@ async fn serve(settings: Settings) -> io::Result<()> {
     let executor = Executor::restore(layout).await?;
     let (stop, stopped) = watch::channel(false);
     let restarts = Arc::new(Restarts::restore(layout));
-    let (supervisor, agent) = Supervisor::new(settings.clone(), stopped, Arc::clone(&restarts), Arc::clone(&sessions));
+    let providers = Arc::new(HandedProviders::restore(&settings));
+    let configuration = Configuration::restore(&settings, Arc::clone(&providers));
+    let persistence = match settings.keeps_disk {
+        true => Some(Persistence::restore(settings.clone()).await?),
+        false => None,
+    };
+    let disk = match &persistence {
+        Some(persistence) => persistence.disk(),
+        None => watch::channel(Disk::Ready).1,
+    };
+    let keeping = persistence
+        .as_ref()
+        .map(|persistence| tokio::spawn(Arc::clone(persistence).run(stopped.clone())));
+    let (supervisor, agent) = Supervisor::new(
+        settings.clone(),
+        stopped,
+        disk,
+        Arc::clone(&restarts),
+        Arc::clone(&sessions),
+        Arc::clone(&configuration),
+        Arc::clone(&providers),
+    );
     let supervising = tokio::spawn(supervisor.run());
     let work = Arc::new(AgentWork::default());
     tokio::spawn(observe_work(settings.clone(), agent.clone(), Arc::clone(&work)));
+    tokio::spawn(observe_configuration(
+        layout.home.clone(),
+        Arc::clone(&configuration),
+        agent.clone(),
+    ));
 
     let proxy = Proxy::new(&settings, agent.clone(), Arc::clone(&activity), Arc::clone(&sessions))?;
-    let control = Control::new(
-        settings.clone(),
+    let parts = Parts {
         agent,
-        Arc::clone(&activity),
-        Arc::clone(&sessions),
-        Arc::clone(&executor),
+        activity: Arc::clone(&activity),
+        sessions: Arc::clone(&sessions),
+        executor: Arc::clone(&executor),
         restarts,
         work,
-    );
+        persistence: persistence.clone(),
+        configuration,
+        providers,
+    };
+    let control = Control::new(settings.clone(), parts);
     tokio::spawn(http_server::serve(control_port, move |request| {
         Arc::clone(&control).handle(request)
     }));
@@ -130,9 +162,17 @@ async fn serve(settings: Settings) -> io::Result<()> {
     tracing::info!("stopping");
     sessions.close_all(SERVICE_RESTART, "The sandbox is stopping. Connect again in a moment.");
     finish_exchanges(&activity).await;
+    if let Some(persistence) = &persistence {
+        persistence.stop();
+    }
     stop.send_replace(true);
     let ((), agent_ended) = tokio::join!(executor.stop_all(COMMANDS_PATIENCE), supervising);
     agent_ended.map_err(io::Error::other)?;
+    if let (Some(persistence), Some(keeping)) = (persistence, keeping) {
+        // A save that is under way leaves less to the last one.
+        keeping.await.map_err(io::Error::other)?;
+        persistence.save_at_stop().await;
+    }
     // Long polls are answered by the ends of what they wait for; give those answers the time to leave.
     tokio::time::sleep(LAST_ANSWERS).await;
     tracing::info!("stopped");

@@ -98,6 +98,18 @@ pub struct Layout {
     /// Milliseconds after which an upload is forgotten to which nothing was added.
     #[arg(long, env = "SANDBOXD_UPLOAD_TTL_MS", default_value_t = 86_400_000, hide = true)]
     pub upload_ttl_ms: u64,
+    /// Milliseconds within which the disk has to be restored.
+    #[arg(long, env = "SANDBOXD_RESTORE_LIMIT_MS", default_value_t = 1_800_000, hide = true)]
+    pub restore_limit_ms: u64,
+    /// Milliseconds that one save, or one work of upkeep, may take while the sandbox runs.
+    #[arg(long, env = "SANDBOXD_SAVE_LIMIT_MS", default_value_t = 3_600_000, hide = true)]
+    pub save_limit_ms: u64,
+    /// Milliseconds that the save of a stop may take, after agent and commands have ended.
+    #[arg(long, env = "SANDBOXD_STOP_SAVE_LIMIT_MS", default_value_t = 600_000, hide = true)]
+    pub stop_save_limit_ms: u64,
+    /// Program that is started as `<program> snapshot`; this one when absent.
+    #[arg(long, env = "SANDBOXD_SNAPSHOT_PROGRAM", hide = true)]
+    pub snapshot_program: Option<PathBuf>,
     /// Milliseconds during which the echo agent says that it is starting.
     #[arg(long, env = "SANDBOXD_ECHO_START_DELAY_MS", default_value_t = 0, hide = true)]
     pub echo_start_delay_ms: u64,
@@ -132,6 +144,15 @@ pub struct Settings {
     /// Whether sockets resume with replay.
     #[serde(default)]
     pub socket_resume: bool,
+    /// Whether the disk is kept: restored before the agent starts, saved while it runs and at the stop.
+    #[serde(default)]
+    pub keeps_disk: bool,
+    /// Whether the start is told what the user's part of the agent's configuration is to be.
+    #[serde(default)]
+    pub awaits_config: bool,
+    /// Whether the start is told how its agent reaches providers.
+    #[serde(default)]
+    pub awaits_providers: bool,
     /// Paths and ports.
     pub layout: Layout,
 }
@@ -179,6 +200,21 @@ impl Settings {
             Some("on") => true,
             Some(_) => return Err(invalid(env::SOCKET_RESUME, "is neither on nor off")),
         };
+        let keeps_disk = match vars.get(env::RESTORE).map(String::as_str) {
+            None | Some("") => false,
+            Some("wait") => true,
+            Some(_) => return Err(invalid(env::RESTORE, "is not wait")),
+        };
+        let awaits_config = match vars.get(env::CONFIG).map(String::as_str) {
+            None | Some("") => false,
+            Some("wait") => true,
+            Some(_) => return Err(invalid(env::CONFIG, "is not wait")),
+        };
+        let awaits_providers = match vars.get(env::PROVIDERS).map(String::as_str) {
+            None | Some("") => false,
+            Some("wait") => true,
+            Some(_) => return Err(invalid(env::PROVIDERS, "is not wait")),
+        };
         let owner = required(env::OWNER)?;
         if !owner.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(invalid(env::OWNER, "has characters that cannot stand in a header"));
@@ -200,6 +236,9 @@ impl Settings {
             agent,
             tier,
             socket_resume,
+            keeps_disk,
+            awaits_config,
+            awaits_providers,
             layout,
         })
     }
@@ -233,6 +272,11 @@ pub mod tests {
         Defaults::parse_from(["test"]).layout
     }
 
+    /// Those of a real sandbox with the stand-in for the agent.
+    pub fn settings() -> Settings {
+        Settings::from_vars(&vars(), layout(), "boot".to_owned()).unwrap()
+    }
+
     fn vars() -> BTreeMap<String, String> {
         [
             (env::SANDBOX_ID, "sb-1"),
@@ -250,10 +294,11 @@ pub mod tests {
 
     #[test]
     fn a_full_environment_is_read() {
-        let settings = Settings::from_vars(&vars(), layout(), "boot".to_owned()).unwrap();
+        let settings = settings();
         assert_eq!(settings.generation, 7);
         assert_eq!(settings.agent, AgentKind::Echo);
         assert!(!settings.socket_resume, "off unless it is said");
+        assert!(!settings.keeps_disk, "not unless it is said");
         assert_eq!(
             settings.public_origins,
             ["https://a.example", "http://b.localhost:8787"]
@@ -276,6 +321,9 @@ pub mod tests {
             (env::AGENT, "other"),
             (env::TIER, "4"),
             (env::SOCKET_RESUME, "yes"),
+            (env::RESTORE, "later"),
+            (env::CONFIG, "never"),
+            (env::PROVIDERS, "now"),
         ] {
             let mut vars = vars();
             vars.insert(name.to_owned(), value.to_owned());
@@ -289,7 +337,7 @@ pub mod tests {
 
     #[test]
     fn the_token_is_not_printed() {
-        let settings = Settings::from_vars(&vars(), layout(), "boot".to_owned()).unwrap();
+        let settings = settings();
         assert!(!format!("{settings:?}").contains("0123456789abcdef"));
     }
 }

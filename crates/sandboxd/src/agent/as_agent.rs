@@ -16,6 +16,16 @@ const PATIENCE: Duration = Duration::from_secs(15);
 
 /// Has `sandboxd <role>` work on `order`, and returns its answer.
 pub async fn ask<T: DeserializeOwned>(layout: &Layout, role: &str, order: &impl Serialize) -> io::Result<T> {
+    ask_within(layout, role, order, PATIENCE).await
+}
+
+/// [`ask`] for what may take longer.
+pub async fn ask_within<T: DeserializeOwned>(
+    layout: &Layout,
+    role: &str,
+    order: &impl Serialize,
+    patience: Duration,
+) -> io::Result<T> {
     let mut command = Command::new(crate::process::own_program::own_program()?);
     command
         .arg(role)
@@ -42,7 +52,7 @@ pub async fn ask<T: DeserializeOwned>(layout: &Layout, role: &str, order: &impl 
         }
         Ok(serde_json::from_slice(&output.stdout)?)
     };
-    tokio::time::timeout(PATIENCE, work).await?
+    tokio::time::timeout(patience, work).await?
 }
 
 /// The other end: `work` on the order of standard input, its answer to standard output.

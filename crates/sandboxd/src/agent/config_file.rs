@@ -1,35 +1,117 @@
-//! Writing the agent's configuration file.
+//! The agent's configuration file.
 //!
-//! A process of the agent's own user does the writing (`sandboxd write-agent-config`): it cannot read or overwrite more than the agent can.
+//! A process of the agent's own user reads and writes it (`sandboxd read-agent-config`, `write-agent-config`): it cannot read or overwrite more than the
+//! agent can.
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use molt_common::agent_config::locked::{AGENTS_OWN, defaults, locked};
+use molt_common::agent_config::merge::three_way;
+use molt_common::agent_config::providers::{default_for, with_model};
+use molt_common::agent_config::{hash, layers, secret};
+use molt_common::control::config::HandOver;
+use molt_common::control::provider::HandProviders;
+use molt_common::json5_depth;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::{as_agent, config};
+use super::config_check::Check;
+use super::{as_agent, default_model};
 use crate::settings::Settings;
 
 /// Folder of the agent's state within its home.
 pub const STATE_FOLDER: &str = ".openclaw";
-const FILE: &str = "openclaw.json";
+/// Its configuration in that folder.
+pub const FILE: &str = "openclaw.json";
+/// What is being written stands beside it under this name and the number of the process.
+const PARTIAL: &str = ".openclaw.json.";
 /// Larger than any document a person writes; a file beyond it is set aside like an unreadable one.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// Copies of unreadable documents that are told apart by number.
 const MAX_ASIDE: u32 = 1000;
-/// Role of the process that does it.
-pub const ROLE: &str = "write-agent-config";
+/// Role of the process that writes.
+pub const WRITE_ROLE: &str = "write-agent-config";
+/// Role of the process that reads.
+pub const READ_ROLE: &str = "read-agent-config";
+/// Role of the process that notes which model is only a default.
+pub const NOTE_ROLE: &str = "note-default-model";
+/// For the agent's schema to look at a document, on a busy machine.
+const CHECK_PATIENCE: Duration = Duration::from_secs(60);
+
+/// What is the platform's in the document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Platform {
+    /// Keys that nobody else sets.
+    pub locked: Value,
+    /// Values where the user has chosen none.
+    pub defaults: Value,
+    /// The model, where the user has chosen none.
+    pub model: Option<String>,
+}
+
+impl Platform {
+    /// Of this sandbox, whose agent has these providers.
+    pub fn of(settings: &Settings, handed: Option<&HandProviders>) -> Self {
+        let offered = handed.map(|handed| handed.providers.as_slice()).unwrap_or_default();
+        Self {
+            locked: locked(
+                &settings.owner,
+                &settings.public_origins,
+                settings.layout.agent_port,
+                offered,
+            ),
+            defaults: defaults(None),
+            model: handed.and_then(|handed| handed.default_model.clone()),
+        }
+    }
+
+    /// The user's part of a document of his.
+    pub fn user_part(&self, document: &Value) -> Value {
+        layers::user_part(document, &self.locked, &self.defaults)
+    }
+
+    /// The user's part of what is on the disk, where `placed` is the default model that stands there.
+    pub fn user_part_of_disk(&self, disk: &Value, placed: Option<&str>) -> Value {
+        layers::user_part(disk, &self.locked, &with_model(&self.defaults, placed))
+    }
+
+    /// The default model that this user's part leaves room for.
+    pub fn model_for(&self, user: &Value) -> Option<&str> {
+        default_for(user, self.model.as_deref())
+    }
+
+    /// The platform's layers around a document.
+    fn around(&self, document: &Value) -> Value {
+        let defaults = with_model(&self.defaults, self.model_for(document));
+        layers::effective(document, &self.locked, &defaults)
+    }
+
+    /// What the agent is to find: this user's part, and what the agent keeps in `disk` for itself.
+    pub fn effective(&self, user: &Value, disk: &Value) -> Value {
+        let mut whole = self.around(user);
+        if let Some(fields) = whole.as_object_mut() {
+            for name in AGENTS_OWN {
+                if let Some(own) = disk.get(name) {
+                    fields.insert(name.to_owned(), own.clone());
+                }
+            }
+        }
+        whole
+    }
+}
 
 /// What the writing process is told, on its standard input.
 #[derive(Serialize, Deserialize)]
 struct Order {
     home: PathBuf,
-    locked: Value,
-    defaults: Value,
+    platform: Platform,
+    handed: Option<HandOver>,
+    check: Check,
 }
 
 /// What became of the file.
@@ -53,47 +135,162 @@ pub struct Written {
     pub outcome: Outcome,
     /// The password that the user has chosen for clients on loopback, if any: the agent asks for it and for no other.
     pub password: Option<String>,
+    /// Why the document that was handed over was not taken, if it was not.
+    pub refused: Option<String>,
+    /// Places of it whose secrets are not on the disk.
+    pub missing: Vec<String>,
 }
 
-/// Has a process of the agent's user write the file.
-pub async fn write(settings: &Settings) -> io::Result<Written> {
-    let layout = &settings.layout;
+/// What the reading process found.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Found {
+    /// A document; an empty one where there is no file.
+    Document {
+        /// As it is.
+        document: Value,
+        /// Models that are noted as the platform's default ([`default_model`]).
+        noted: Vec<String>,
+    },
+    /// Something that is none.
+    Unreadable(String),
+}
+
+/// Has a process of the agent's user write the file, with the document that was handed over, if one was.
+pub async fn write(settings: &Settings, platform: &Platform, handed: Option<HandOver>) -> io::Result<Written> {
     let order = Order {
-        home: layout.home.clone(),
-        locked: config::locked(&settings.owner, &settings.public_origins, layout.agent_port),
-        defaults: config::defaults(),
+        home: settings.layout.home.clone(),
+        platform: platform.clone(),
+        handed,
+        check: Check::of(settings)?,
     };
-    as_agent::ask(layout, ROLE, &order).await
+    as_agent::ask_within(&settings.layout, WRITE_ROLE, &order, CHECK_PATIENCE).await
+}
+
+/// Has a process of the agent's user read it.
+pub async fn read(settings: &Settings) -> io::Result<Found> {
+    as_agent::ask(&settings.layout, READ_ROLE, &settings.layout.home).await
+}
+
+/// Has a process of the agent's user note which models in the file are only a default.
+pub async fn note(settings: &Settings, models: &[&str]) -> io::Result<()> {
+    as_agent::ask(&settings.layout, NOTE_ROLE, &(&settings.layout.home, models)).await
+}
+
+/// `sandboxd note-default-model`.
+pub fn run_note() -> ExitCode {
+    as_agent::answer(|(home, models): (PathBuf, Vec<String>)| {
+        let models: Vec<&str> = models.iter().map(String::as_str).collect();
+        default_model::write(&home.join(STATE_FOLDER), &models)
+    })
 }
 
 /// `sandboxd write-agent-config`.
-pub fn run() -> ExitCode {
-    as_agent::answer(|order: Order| merge_file(&order.home.join(STATE_FOLDER), &order.locked, &order.defaults))
+pub fn run_write() -> ExitCode {
+    as_agent::answer(|order: Order| write_file(&order))
 }
 
-fn merge_file(folder: &Path, locked: &Value, defaults: &Value) -> io::Result<Written> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+/// `sandboxd read-agent-config`.
+pub fn run_read() -> ExitCode {
+    as_agent::answer(|home: PathBuf| {
+        let folder = home.join(STATE_FOLDER);
+        Ok(match read_document(&folder.join(FILE)) {
+            Ok(document) => Found::Document {
+                document: document.unwrap_or_else(|| Value::Object(Map::new())),
+                noted: default_model::read(&folder),
+            },
+            Err(problem) => Found::Unreadable(problem),
+        })
+    })
+}
+
+fn write_file(order: &Order) -> io::Result<Written> {
+    let folder = order.home.join(STATE_FOLDER);
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    remove_partials(&folder)?;
     let path = folder.join(FILE);
-    let (document, outcome) = match read_document(&path) {
+    let (disk, found) = match read_document(&path) {
         Ok(Some(document)) => (document, Outcome::Merged),
-        Ok(None) => (Value::Object(serde_json::Map::new()), Outcome::Created),
+        Ok(None) => (Value::Object(Map::new()), Outcome::Created),
         Err(problem) => {
-            let name = set_aside(folder, &path)?;
+            let name = set_aside(&folder, &path)?;
             tracing::warn!(problem, kept_as = name, "the agent's configuration cannot be read");
-            (Value::Object(serde_json::Map::new()), Outcome::SetAside(name))
+            (Value::Object(Map::new()), Outcome::SetAside(name))
         }
     };
-    let merged = config::merge(&document, locked, defaults);
-    // A document that needs no change keeps its comments and its order.
-    let password = merged["gateway"]["auth"]["password"].as_str().map(str::to_owned);
-    if outcome == Outcome::Merged && merged == document {
-        return Ok(Written {
-            outcome: Outcome::Unchanged,
-            password,
-        });
+    let platform = &order.platform;
+    let noted = default_model::read(&folder);
+    let placed = default_model::placed(&noted, &disk);
+    // What stays of a document that nobody handed over is exactly what it was.
+    let standing = layers::without_default(&disk, placed);
+    let mut merged = platform.around(&standing);
+    let mut model = platform.model_for(&standing).map(str::to_owned);
+    let (mut refused, mut missing) = (None, Vec::new());
+    // What the agent refuses gives way to what it had before, which an empty disk has not.
+    let last_good = order.handed.as_ref().map(|handed| HandOver {
+        document: handed.base.clone(),
+        ..handed.clone()
+    });
+    for handed in order.handed.iter().chain(&last_good) {
+        let Some((user, absent)) = wanted(handed, platform, (&disk, placed), found == Outcome::Merged) else {
+            break;
+        };
+        let candidate = platform.effective(&user, &disk);
+        let partial = keep_apart(&folder, &candidate)?;
+        let checked = order.check.run(&partial);
+        fs::remove_file(&partial)?;
+        match checked {
+            Ok(()) => {
+                model = platform.model_for(&user).map(str::to_owned);
+                (merged, missing) = (candidate, absent);
+                break;
+            }
+            Err(problem) => {
+                refused.get_or_insert(problem);
+            }
+        }
     }
-    replace(folder, &path, &merged)?;
-    Ok(Written { outcome, password })
+    let password = merged["gateway"]["auth"]["password"].as_str().map(str::to_owned);
+    let model: Vec<&str> = model.as_deref().into_iter().collect();
+    let both: Vec<&str> = placed.into_iter().chain(model.iter().copied()).collect();
+    if noted != model {
+        default_model::write(&folder, &both)?;
+    }
+    // A document that needs no change keeps its comments and its order.
+    let outcome = if found == Outcome::Merged && merged == disk {
+        Outcome::Unchanged
+    } else {
+        fs::rename(keep_apart(&folder, &merged)?, &path)?;
+        found
+    };
+    if noted != model && both != model {
+        default_model::write(&folder, &model)?;
+    }
+    Ok(Written {
+        outcome,
+        password,
+        refused,
+        missing,
+    })
+}
+
+/// The user's part that a hand-over makes of what is on the disk, and the places whose secrets are not there; nothing where it changes nothing.
+fn wanted(
+    handed: &HandOver,
+    platform: &Platform,
+    (disk, placed): (&Value, Option<&str>),
+    has_file: bool,
+) -> Option<(Value, Vec<String>)> {
+    let user = platform.user_part_of_disk(disk, placed);
+    let shown = secret::shown(&user);
+    let found = hash(&shown);
+    let was_seen = !has_file || found == hash(&handed.base) || handed.known.contains(&found);
+    let wanted = if was_seen {
+        handed.document.clone()
+    } else {
+        three_way(&handed.base, &handed.document, &shown)
+    };
+    (wanted != shown).then(|| secret::restored(&wanted, &user))
 }
 
 /// The user's document; an error text when there is one that cannot be understood.
@@ -111,6 +308,10 @@ fn read_document(path: &Path) -> Result<Option<Value>, String> {
         return Err(format!("larger than {MAX_BYTES} bytes"));
     }
     let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string())?;
+    // The parser recurses: such a text would end this process, and each start with it.
+    if !json5_depth::is_shallow(text) {
+        return Err(format!("nested deeper than {}", json5_depth::DEEPEST));
+    }
     match json5::from_str::<Value>(text.trim_start_matches('\u{feff}')) {
         Ok(document @ Value::Object(_)) => Ok(Some(document)),
         Ok(_) => Err("not an object".to_owned()),
@@ -133,9 +334,24 @@ fn set_aside(folder: &Path, path: &Path) -> io::Result<String> {
     ))
 }
 
-/// A reader sees the old document or the new one, never half of one, even when the machine stops in between.
-fn replace(folder: &Path, path: &Path, document: &Value) -> io::Result<()> {
-    let partial = folder.join(format!(".{FILE}.{}", std::process::id()));
+/// Removes what writers left that were killed: the user's secrets stand in it, and our own number may come again.
+fn remove_partials(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| name.strip_prefix(PARTIAL));
+        let is_partial =
+            number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()));
+        if is_partial && !entry.file_type()?.is_dir() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a document beside the file, whole and on the disk, so that a rename lets a reader see the old one or this one and never half of one.
+fn keep_apart(folder: &Path, document: &Value) -> io::Result<PathBuf> {
+    let partial = folder.join(format!("{PARTIAL}{}", std::process::id()));
     let mut file = fs::OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -144,86 +360,16 @@ fn replace(folder: &Path, path: &Path, document: &Value) -> io::Result<()> {
     let written = serde_json::to_writer_pretty(&mut file, document)
         .map_err(io::Error::from)
         .and_then(|()| file.write_all(b"\n"))
-        .and_then(|()| file.sync_all())
-        .and_then(|()| fs::rename(&partial, path));
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
+        .and_then(|()| file.sync_all());
+    match written {
+        Ok(()) => Ok(partial),
+        Err(error) => {
+            let _ = fs::remove_file(&partial);
+            Err(error)
+        }
     }
-    written
 }
 
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use serde_json::json;
-
-    use super::*;
-
-    fn merged_over(existing: Option<&[u8]>) -> (tempfile::TempDir, Outcome, Value) {
-        let home = tempfile::tempdir().unwrap();
-        let folder = home.path().join(STATE_FOLDER);
-        if let Some(existing) = existing {
-            fs::create_dir_all(&folder).unwrap();
-            fs::write(folder.join(FILE), existing).unwrap();
-        }
-        let outcome = merge_file(&folder, &json!({"gateway": {"port": 5}}), &json!({"d": 1}))
-            .unwrap()
-            .outcome;
-        let document = json5::from_str(&fs::read_to_string(folder.join(FILE)).unwrap()).unwrap();
-        (home, outcome, document)
-    }
-
-    #[test]
-    fn a_missing_document_is_created_for_its_owner_only() {
-        let (home, outcome, document) = merged_over(None);
-        assert_eq!(
-            (outcome, document),
-            (Outcome::Created, json!({"gateway": {"port": 5}, "d": 1}))
-        );
-        let mode = fs::metadata(home.path().join(STATE_FOLDER).join(FILE))
-            .unwrap()
-            .permissions()
-            .mode();
-        assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(
-            fs::read_dir(home.path().join(STATE_FOLDER)).unwrap().count(),
-            1,
-            "no partial file stays"
-        );
-    }
-
-    #[test]
-    fn json5_is_read_and_the_users_keys_stay() {
-        let (_home, outcome, document) = merged_over(Some(b"// mine\n{a: 'b', gateway: {port: 1, x: [1,],}, d: 2}"));
-        assert_eq!(
-            (outcome, document),
-            (
-                Outcome::Merged,
-                json!({"a": "b", "gateway": {"port": 5, "x": [1]}, "d": 2})
-            )
-        );
-    }
-
-    #[test]
-    fn a_document_that_needs_no_change_keeps_its_comments() {
-        let text = b"// mine\n{gateway: {port: 5}, d: 2}";
-        let (home, outcome, _) = merged_over(Some(text));
-        assert_eq!(outcome, Outcome::Unchanged);
-        assert_eq!(fs::read(home.path().join(STATE_FOLDER).join(FILE)).unwrap(), text);
-    }
-
-    #[test]
-    fn an_unreadable_document_is_kept_under_another_name_each_time() {
-        for broken in [b"{a: ".as_slice(), b"[1]", b"\xff\xfe", b""] {
-            let (home, outcome, document) = merged_over(Some(broken));
-            let folder = home.path().join(STATE_FOLDER);
-            assert_eq!(outcome, Outcome::SetAside("openclaw.json.unreadable-1".into()));
-            assert_eq!(document["gateway"]["port"], 5);
-            assert_eq!(fs::read(folder.join("openclaw.json.unreadable-1")).unwrap(), broken);
-            fs::write(folder.join(FILE), "again: broken").unwrap();
-            let again = merge_file(&folder, &json!({}), &json!({})).unwrap();
-            assert_eq!(again.outcome, Outcome::SetAside("openclaw.json.unreadable-2".into()));
-        }
-    }
-}
+#[path = "config_file_tests.rs"]
+mod tests;

@@ -10,7 +10,7 @@ use crate::shim::{AgentSpec, Launch};
 /// Above the supervisor's 0, below a command's: when memory is short a command goes first, then the agent.
 pub const OOM_SCORE_ADJ: u16 = 300;
 /// Exact entry point of the package; its `bin` entry names the same file.
-const OPENCLAW_ENTRY: &str = "node_modules/openclaw/openclaw.mjs";
+pub const OPENCLAW_ENTRY: &str = "node_modules/openclaw/openclaw.mjs";
 
 /// What the agent's shim is to run.
 pub fn agent_spec(settings: &Settings) -> io::Result<AgentSpec> {
@@ -59,7 +59,7 @@ pub fn agent_spec(settings: &Settings) -> io::Result<AgentSpec> {
 
 /// The gateway stays the process that we watch (no detached successor), does not replace itself in a read-only image, and does not announce
 /// itself on the network.
-fn openclaw_env() -> impl Iterator<Item = (String, String)> {
+pub fn openclaw_env() -> impl Iterator<Item = (String, String)> {
     [
         "OPENCLAW_NO_RESPAWN",
         "OPENCLAW_NO_AUTO_UPDATE",

@@ -56,19 +56,19 @@ fn find(all: &[Member]) -> Vec<Member> {
     while grown {
         grown = false;
         for member in all {
-            let commands = of_commands.contains(&member.parent) || is_shim(member.pid, "run-command");
+            let commands = of_commands.contains(&member.parent) || is_own(member.pid, "run-command");
             grown |= commands && of_commands.insert(member.pid);
         }
     }
     all.iter()
         .filter(|member| !of_commands.contains(&member.pid))
-        .filter(|member| is_shim(member.pid, "run-agent") || was_the_agents(member.pid))
+        .filter(|member| is_own(member.pid, "run-agent") || was_the_agents(member.pid))
         .copied()
         .collect()
 }
 
 /// Whether it is one of our own, by its first argument and its user: the agent and the commands are another one, where we can become another.
-fn is_shim(pid: i32, role: &str) -> bool {
+pub fn is_own(pid: i32, role: &str) -> bool {
     let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     words.split(|byte| *byte == 0).nth(1) == Some(role.as_bytes()) && user(pid) == Some(Uid::current().as_raw())
 }

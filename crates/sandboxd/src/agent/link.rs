@@ -78,6 +78,11 @@ impl Link {
 
     /// Asks one question.
     pub async fn call(&mut self, method: &str, params: Value) -> Result<Value, LinkError> {
+        self.call_within(method, params, PATIENCE).await
+    }
+
+    /// Asks one whose answer may take this long.
+    pub async fn call_within(&mut self, method: &str, params: Value, patience: Duration) -> Result<Value, LinkError> {
         self.asked += 1;
         let id = format!("molt-{}", self.asked);
         let request = json!({ "type": "req", "id": id, "method": method, "params": params });
@@ -99,7 +104,7 @@ impl Link {
                 }
             }
         };
-        timeout(PATIENCE, exchange).await.map_err(LinkError::gone)?
+        timeout(patience, exchange).await.map_err(LinkError::gone)?
     }
 
     /// Takes what the agent tells unasked for a while, so that it never waits for us. An error when the connection ends.

@@ -1,5 +1,7 @@
 //! Keeps the agent running and says how it is.
 
+mod ending;
+
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -7,19 +9,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use molt_common::control::SupervisorPhase;
+use molt_common::control::provider::HandProviders;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
 use super::admission::{Admission, Change};
+use super::disk::Disk;
 use super::launch::agent_spec;
 use super::readiness::{Probe, Readiness};
 use super::restarts::Restarts;
-use super::suspension::{self, Rest};
-use super::{cause, config_file, leftovers, link, locks, port};
+use super::{Configuration, HandedProviders, cause, config_file, leftovers, link, locks, port};
 use crate::backoff::Backoff;
 use crate::process::memory::MemoryKills;
 use crate::proxy::Sessions;
-use crate::settings::{AgentKind, Settings};
+use crate::settings::Settings;
 use crate::shim::AgentReport;
 use crate::shim::client::{Shim, ShimKind};
 
@@ -29,12 +32,6 @@ const LOOK_STARTING: Duration = Duration::from_millis(150);
 const LOOK_READY: Duration = Duration::from_secs(3);
 /// First pause before a crashed agent is started again, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// Which part of the time for its stop the agent has to come to rest before it gets TERM.
-const PART_FOR_REST: u32 = 4;
-/// How long the rest of its tree and its last lines may take after KILL.
-const AFTER_KILL: Duration = Duration::from_secs(4);
-/// Close code of sockets whose agent is started again or whose sandbox stops: connecting again makes sense (RFC 6455, IANA registry).
-const SERVICE_RESTART: u16 = 1012;
 
 /// The agent as the status and the proxy see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,8 +61,11 @@ pub struct Supervisor {
     settings: Settings,
     state: watch::Sender<AgentState>,
     stop: watch::Receiver<bool>,
+    disk: watch::Receiver<Disk>,
     restarts: Arc<Restarts>,
     sessions: Arc<Sessions>,
+    configuration: Arc<Configuration>,
+    providers: Arc<HandedProviders>,
     shim: Shim,
     restarts_file: PathBuf,
     result_file: PathBuf,
@@ -77,12 +77,15 @@ impl Supervisor {
         settings.layout.state_dir.join("run").join("agent")
     }
 
-    /// A supervisor that stops when `stop` becomes true and does the `restarts` that are asked for, and where to watch the agent's state.
+    /// A supervisor that waits for the `disk`, stops when `stop` becomes true and does the `restarts` that are asked for, and where to watch the agent's state.
     pub fn new(
         settings: Settings,
         stop: watch::Receiver<bool>,
+        disk: watch::Receiver<Disk>,
         restarts: Arc<Restarts>,
         sessions: Arc<Sessions>,
+        configuration: Arc<Configuration>,
+        providers: Arc<HandedProviders>,
     ) -> (Self, watch::Receiver<AgentState>) {
         let shim = Shim::at(Self::socket(&settings));
         let folder = settings.layout.state_dir.join("agent");
@@ -91,7 +94,10 @@ impl Supervisor {
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0);
-        let phase = SupervisorPhase::Configure;
+        let phase = match *disk.borrow() {
+            Disk::Ready => SupervisorPhase::Configure,
+            Disk::Pending | Disk::Failed(_) => SupervisorPhase::Restore,
+        };
         let state = watch::Sender::new(AgentState {
             phase,
             cause: None,
@@ -105,8 +111,11 @@ impl Supervisor {
                 settings,
                 state,
                 stop,
+                disk,
                 restarts,
                 sessions,
+                configuration,
+                providers,
                 shim,
                 restarts_file,
                 result_file,
@@ -127,6 +136,7 @@ impl Supervisor {
     pub async fn run(self) {
         let mut backoff = Backoff::new(PAUSES.0, PAUSES.1);
         let mut adopted = self.adopt().await;
+        self.until_disk_is_ready().await;
         while !*self.stop.borrow() {
             let begun = Instant::now();
             let kills = MemoryKills::now();
@@ -177,6 +187,25 @@ impl Supervisor {
         self.stop_agent().await;
     }
 
+    /// Until the disk holds what it should, or the sandbox stops: without it no agent is ever started.
+    async fn until_disk_is_ready(&self) {
+        let mut disk = self.disk.clone();
+        let ready = async {
+            loop {
+                match disk.borrow_and_update().clone() {
+                    Disk::Ready => return,
+                    Disk::Pending => {}
+                    Disk::Failed(cause) => self.state.send_modify(|state| state.cause = Some(cause)),
+                }
+                if disk.changed().await.is_err() {
+                    // Nobody can say so any more.
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        self.unless_stopped(ready).await;
+    }
+
     /// What `work` gives; nothing when the sandbox stops first, which does not wait for it.
     async fn unless_stopped<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut stop = self.stop.clone();
@@ -198,10 +227,14 @@ impl Supervisor {
         self.enter(SupervisorPhase::Configure, None);
         self.sweep().await?;
         let mut spec = agent_spec(&self.settings).map_err(|error| error.to_string())?;
-        if self.settings.agent == AgentKind::Openclaw {
-            let password = self.configure().await?;
-            spec.launch.env.insert(link::PASSWORD_VARIABLE.to_owned(), password);
-        }
+        let handed = self.providers.take().await;
+        let handed = handed.map_err(|error| format!("what it is given could not be noted: {error}"))?;
+        let password = self.configure().await?;
+        // The agent's process alone has these; whatever it runs itself inherits them, so none opens anything outside this sandbox but a user's own channels.
+        spec.launch
+            .env
+            .extend(handed.iter().flat_map(HandProviders::environment));
+        spec.launch.env.insert(link::PASSWORD_VARIABLE.to_owned(), password);
         match fs::remove_file(&self.result_file) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(format!("its last result: {error}")),
             _ => {}
@@ -230,7 +263,9 @@ impl Supervisor {
 
     /// Writes its configuration; answers the password by which it is to admit us.
     async fn configure(&self) -> Result<String, String> {
-        let written = config_file::write(&self.settings)
+        let written = self
+            .configuration
+            .write_for_start()
             .await
             .map_err(|error| format!("its configuration: {error}"))?;
         match &written.outcome {
@@ -293,72 +328,6 @@ impl Supervisor {
             let settled = admission.is_open() && readiness != Readiness::NotReady;
             sleep(if settled { LOOK_READY } else { LOOK_STARTING }).await;
         }
-    }
-
-    /// Ends an agent that runs without ever admitting traffic.
-    async fn give_up_on(&self) -> (String, Vec<String>) {
-        let milliseconds = self.settings.layout.agent_start_timeout_ms;
-        let lines = self
-            .end(
-                "it did not become ready",
-                Duration::from_millis(self.settings.layout.agent_stop_grace_ms),
-            )
-            .await
-            .map(|report| report.log_tail)
-            .unwrap_or_default();
-        (cause::of_slow_start(milliseconds, &lines), lines)
-    }
-
-    /// Ends the agent in order, to be started again.
-    async fn end_for_restart(&self, pid: u32) {
-        tracing::info!(pid, "a restart of the agent was asked for");
-        let sockets = self.sessions.close_all(SERVICE_RESTART, "the agent is being restarted");
-        tracing::info!(sockets, "sockets are told");
-        self.enter(SupervisorPhase::Agent, Some(pid));
-        let reason = "it is started again";
-        if self.end_in_order(reason).await.is_none() {
-            tracing::warn!("the agent's end was not observed");
-        }
-    }
-
-    async fn stop_agent(&self) {
-        let pid = self.state.borrow().pid;
-        self.sessions.close_all(SERVICE_RESTART, "the sandbox is being stopped");
-        self.enter(SupervisorPhase::Stopping, pid);
-        if !self.shim.is_there().await {
-            return;
-        }
-        match self.end_in_order("the sandbox stops").await {
-            Some(AgentReport { exit: Some(exit), .. }) => tracing::info!(%exit, "stopped the agent"),
-            _ => tracing::warn!("the agent's end was not observed"),
-        }
-    }
-
-    /// Lets the agent come to rest for a part of its time, and ends it in what is left.
-    async fn end_in_order(&self, reason: &str) -> Option<AgentReport> {
-        let begun = Instant::now();
-        let grace = Duration::from_millis(self.settings.layout.agent_stop_grace_ms);
-        if self.settings.agent == AgentKind::Openclaw {
-            // One that ends meanwhile does not answer any more.
-            let rest = suspension::suspend(&self.settings.layout, &self.settings.boot_id, grace / PART_FOR_REST).await;
-            let took_ms = begun.elapsed().as_millis();
-            match rest {
-                Ok(Rest::Idle) => tracing::info!(took_ms, "the agent has come to rest"),
-                Ok(Rest::Working) => tracing::warn!(took_ms, "the agent is ended in the middle of its work"),
-                Err(error) => tracing::info!(%error, took_ms, "the agent was not suspended"),
-            }
-        }
-        self.end(reason, grace.saturating_sub(begun.elapsed())).await
-    }
-
-    /// Has the shim stop the agent within `grace`, and waits for it.
-    async fn end(&self, reason: &str, grace: Duration) -> Option<AgentReport> {
-        let limit = u64::try_from(grace.as_millis()).ok();
-        let wait = async {
-            let (report, _) = tokio::join!(self.final_report(), self.shim.stop::<AgentReport>(reason, limit));
-            report.ok()
-        };
-        timeout(grace + AFTER_KILL, wait).await.ok().flatten()
     }
 
     fn enter(&self, phase: SupervisorPhase, pid: Option<u32>) {

@@ -2,8 +2,10 @@
 
 mod auth;
 mod body;
+mod disk;
 pub mod query;
 mod respond;
 mod routes;
 
-pub use routes::Control;
+pub use respond::json;
+pub use routes::{Control, Parts};

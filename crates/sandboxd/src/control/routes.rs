@@ -4,6 +4,9 @@ use std::sync::Arc;
 
 use hyper::body::Incoming;
 use hyper::{Method, Request, Response, StatusCode};
+use molt_common::control::config::{ConfigEdit, HandOver};
+use molt_common::control::files;
+use molt_common::control::provider::HandProviders;
 use molt_common::control::{
     AgentRestart, EndSessions, ExecStart, RestartAgent, SessionsEnded, SupervisorPhase, SupervisorStatus,
 };
@@ -14,12 +17,15 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::auth::TokenCheck;
+use super::disk::DiskRoute;
 use super::respond::{self, Refusal};
 use super::{body, query};
-use crate::agent::{AgentState, AgentWork, RestartRefusal, Restarts, Supervisor};
+use crate::agent::{AgentState, AgentWork, Configuration, Disk, HandedProviders, RestartRefusal, Restarts, Supervisor};
 use crate::clock::now_ms;
-use crate::exec::Executor;
+use crate::exec::{Executor, StartRefusal};
+use crate::files::{FileError, Files};
 use crate::http_server::Body;
+use crate::persistence::Persistence;
 use crate::proxy::{Activity, Sessions};
 use crate::settings::Settings;
 
@@ -27,12 +33,30 @@ use crate::settings::Settings;
 pub struct Control {
     settings: Settings,
     token: TokenCheck,
-    agent: watch::Receiver<AgentState>,
-    activity: Arc<Activity>,
-    sessions: Arc<Sessions>,
-    executor: Arc<Executor>,
-    restarts: Arc<Restarts>,
-    work: Arc<AgentWork>,
+    parts: Parts,
+    files: Files,
+}
+
+/// What it is an interface to.
+pub struct Parts {
+    /// The agent as it is.
+    pub agent: watch::Receiver<AgentState>,
+    /// What goes on through the proxy.
+    pub activity: Arc<Activity>,
+    /// Sessions of the user.
+    pub sessions: Arc<Sessions>,
+    /// Commands.
+    pub executor: Arc<Executor>,
+    /// Restarts of the agent that are asked for.
+    pub restarts: Arc<Restarts>,
+    /// The agent's own work.
+    pub work: Arc<AgentWork>,
+    /// The disk, where it is kept.
+    pub persistence: Option<Arc<Persistence>>,
+    /// The agent's configuration.
+    pub configuration: Arc<Configuration>,
+    /// What the agent is given besides.
+    pub providers: Arc<HandedProviders>,
 }
 
 /// Paths of the API.
@@ -45,6 +69,12 @@ enum Route<'a> {
     Output(&'a str),
     EndSessions,
     RestartAgent,
+    Files,
+    FileBatch,
+    Disk(DiskRoute<'a>),
+    Config,
+    ConfigHanded,
+    ProvidersHanded,
 }
 
 impl<'a> Route<'a> {
@@ -55,6 +85,12 @@ impl<'a> Route<'a> {
             "/v1/exec" => Some(Self::Commands),
             "/v1/sessions/end" => Some(Self::EndSessions),
             "/v1/agent/restart" => Some(Self::RestartAgent),
+            files::PATH => Some(Self::Files),
+            files::BATCH_PATH => Some(Self::FileBatch),
+            _ if let Some(route) = DiskRoute::of(path) => Some(Self::Disk(route)),
+            "/v1/config" => Some(Self::Config),
+            "/v1/config/handed" => Some(Self::ConfigHanded),
+            "/v1/providers/handed" => Some(Self::ProvidersHanded),
             _ => match path.strip_prefix("/v1/exec/") {
                 Some(rest) => match rest.split_once('/') {
                     None if !rest.is_empty() => Some(Self::Command(rest)),
@@ -69,25 +105,14 @@ impl<'a> Route<'a> {
 
 impl Control {
     /// The API over these parts.
-    pub fn new(
-        settings: Settings,
-        agent: watch::Receiver<AgentState>,
-        activity: Arc<Activity>,
-        sessions: Arc<Sessions>,
-        executor: Arc<Executor>,
-        restarts: Arc<Restarts>,
-        work: Arc<AgentWork>,
-    ) -> Arc<Self> {
+    pub fn new(settings: Settings, parts: Parts) -> Arc<Self> {
         let token = TokenCheck::new(settings.control_token.expose());
+        let files = Files::new(&settings, parts.agent.clone(), Arc::clone(&parts.activity));
         Arc::new(Self {
             settings,
             token,
-            agent,
-            activity,
-            sessions,
-            executor,
-            restarts,
-            work,
+            parts,
+            files,
         })
     }
 
@@ -102,7 +127,10 @@ impl Control {
         if route != Some(Route::Health) && !self.token.admits(&parts.headers) {
             return Err(Refusal::Unauthorized);
         }
-        match (route, parts.method) {
+        if matches!(route, Some(Route::Files | Route::FileBatch)) && self.check_disk().is_err() {
+            return Err(FileError::NotReady("its disk does not hold yet what it should").into());
+        }
+        match (route, parts.method.clone()) {
             (None, _) => Err(Refusal::NotFound),
             (Some(Route::Health), Method::GET | Method::HEAD) => {
                 Ok(respond::json(StatusCode::OK, &json!({ "ok": true })))
@@ -116,25 +144,69 @@ impl Control {
                 let wanted: RestartAgent = document(incoming).await?;
                 Ok(respond::json(StatusCode::ACCEPTED, &self.restart_agent(&wanted)?))
             }
+            (Some(Route::Config), Method::GET) => {
+                Ok(respond::json(StatusCode::OK, &self.parts.configuration.now().await?))
+            }
+            (Some(Route::Config), Method::PUT) => {
+                let edit: ConfigEdit = document(incoming).await?;
+                self.check_disk()?;
+                let edited = self.parts.configuration.edit(&edit, &self.parts.agent).await?;
+                Ok(respond::json(StatusCode::OK, &edited))
+            }
+            (Some(Route::ConfigHanded), Method::PUT) => {
+                let order: HandOver = document(incoming).await?;
+                Ok(respond::json(
+                    StatusCode::OK,
+                    &self.parts.configuration.hand_over(order)?,
+                ))
+            }
+            (Some(Route::ProvidersHanded), Method::PUT) => {
+                // The parser's words could repeat a secret, and would be logged where they are read.
+                let order = serde_json::from_slice::<HandProviders>(&body::read(incoming).await?);
+                let order = order.map_err(|_| Refusal::Invalid("body: is no such order".into()))?;
+                Ok(respond::json(StatusCode::OK, &self.parts.providers.hand(order)?))
+            }
             (Some(Route::Commands), Method::POST) => {
                 let start: ExecStart = document(incoming).await?;
-                Ok(respond::json(StatusCode::ACCEPTED, &self.executor.start(start).await?))
+                self.check_disk()?;
+                Ok(respond::json(
+                    StatusCode::ACCEPTED,
+                    &self.parts.executor.start(start).await?,
+                ))
             }
             (Some(Route::Command(id)), Method::GET) => {
                 let wait = query::wait(parts.uri.query()).map_err(Refusal::Invalid)?;
-                known(StatusCode::OK, self.executor.get(id, wait).await?)
+                known(StatusCode::OK, self.parts.executor.get(id, wait).await?)
             }
             (Some(Route::Output(id)), Method::GET) => {
                 let query = query::output(parts.uri.query()).map_err(Refusal::Invalid)?;
-                known(StatusCode::OK, self.executor.output(id, query).await?)
+                known(StatusCode::OK, self.parts.executor.output(id, query).await?)
             }
-            (Some(Route::Command(id)), Method::DELETE) => known(StatusCode::ACCEPTED, self.executor.cancel(id).await?),
+            (Some(Route::Command(id)), Method::DELETE) => {
+                known(StatusCode::ACCEPTED, self.parts.executor.cancel(id).await?)
+            }
+            (Some(Route::Disk(route)), method) => {
+                let persistence = self.parts.persistence.as_ref().ok_or(Refusal::NotFound)?;
+                route.answer(persistence, &method, incoming).await
+            }
+            (Some(Route::FileBatch), Method::POST) => Ok(self.files.batch(document(incoming).await?).await?),
+            (Some(Route::Files), _) => Ok(self.files.answer(&parts, incoming).await?),
             (Some(Route::Health), _) => Err(Refusal::MethodNotAllowed("GET, HEAD")),
             (Some(Route::Status | Route::Output(_)), _) => Err(Refusal::MethodNotAllowed("GET")),
-            (Some(Route::Commands | Route::EndSessions | Route::RestartAgent), _) => {
+            (Some(Route::Commands | Route::EndSessions | Route::RestartAgent | Route::FileBatch), _) => {
                 Err(Refusal::MethodNotAllowed("POST"))
             }
+            (Some(Route::Config), _) => Err(Refusal::MethodNotAllowed("GET, PUT")),
+            (Some(Route::ConfigHanded | Route::ProvidersHanded), _) => Err(Refusal::MethodNotAllowed("PUT")),
             (Some(Route::Command(_)), _) => Err(Refusal::MethodNotAllowed("GET, DELETE")),
+        }
+    }
+
+    /// Nothing may write into the home before it holds what it should: a restore expects it empty, and would cover what was written.
+    fn check_disk(&self) -> Result<(), StartRefusal> {
+        match &self.parts.persistence {
+            Some(persistence) if *persistence.disk().borrow() != Disk::Ready => Err(StartRefusal::NoDisk),
+            _ => Ok(()),
         }
     }
 
@@ -143,25 +215,25 @@ impl Control {
             Some(text) => Some(SessionRef::parse(text).ok_or_else(|| Refusal::Invalid("session: names none".into()))?),
             None => None,
         };
-        let sockets = self.sessions.end(session.as_ref(), wanted.reason);
+        let sockets = self.parts.sessions.end(session.as_ref(), wanted.reason);
         tracing::info!(reason = ?wanted.reason, all = session.is_none(), sockets, "sessions end");
         Ok(SessionsEnded { sockets })
     }
 
     fn restart_agent(&self, wanted: &RestartAgent) -> Result<AgentRestart, Refusal> {
-        let agent = self.agent.borrow();
+        let agent = self.parts.agent.borrow();
         if agent.phase == SupervisorPhase::Stopping {
             return Err(RestartRefusal::Stopping.into());
         }
-        Ok(self.restarts.ask(&wanted.id, agent.pid)?)
+        Ok(self.parts.restarts.ask(&wanted.id, agent.pid)?)
     }
 
     /// What is going on now, in the words of the contract.
     fn busy(&self, agent_works: bool) -> Vec<String> {
         let busy = [
-            ("command", self.executor.running() > 0),
+            ("command", self.parts.executor.running() > 0),
             ("agent", agent_works),
-            ("exchange", self.activity.busy_exchanges() > 0),
+            ("exchange", self.parts.activity.busy_exchanges() > 0),
         ];
         busy.into_iter()
             .filter(|(_, busy)| *busy)
@@ -170,13 +242,13 @@ impl Control {
     }
 
     async fn status(&self) -> SupervisorStatus {
-        let agent = self.agent.borrow().clone();
-        let work = self.work.now(&agent);
+        let agent = self.parts.agent.borrow().clone();
+        let work = self.parts.work.now(&agent);
         // In this order: what ends in between was active at least until now.
         let busy = self.busy(work.busy);
-        let last_active_at = self.activity.told_active(&[
-            self.activity.last_person_at(),
-            self.executor.last_active_at(),
+        let last_active_at = self.parts.activity.told_active(&[
+            self.parts.activity.last_person_at(),
+            self.parts.executor.last_active_at(),
             work.last_active_at,
         ]);
         let log_tail = Supervisor::log_tail(&self.settings, &agent).await;
@@ -188,14 +260,21 @@ impl Control {
             agent: self.settings.agent.name().to_owned(),
             agent_pid: agent.pid,
             agent_restarts: agent.restarts,
-            open_sockets: self.activity.open_sockets(),
-            last_request_at: self.activity.last_request_at(),
-            last_client_frame_at: self.activity.last_client_frame_at(),
-            running_commands: self.executor.running(),
+            open_sockets: self.parts.activity.open_sockets(),
+            last_request_at: self.parts.activity.last_request_at(),
+            last_client_frame_at: self.parts.activity.last_client_frame_at(),
+            running_commands: self.parts.executor.running(),
             last_active_at,
             busy,
             next_wake_at: work.next_wake_at,
-            restart: self.restarts.newest(),
+            restart: self.parts.restarts.newest(),
+            snapshots: self
+                .parts
+                .persistence
+                .as_ref()
+                .map(|persistence| Box::new(persistence.tell_brief_status())),
+            config: Some(Box::new(self.parts.configuration.status())),
+            providers: Some(Box::new(self.parts.providers.view())),
             log_tail,
             now: now_ms(),
         }
@@ -203,12 +282,12 @@ impl Control {
 }
 
 /// The JSON body of a request.
-async fn document<T: DeserializeOwned>(incoming: Incoming) -> Result<T, Refusal> {
+pub(super) async fn document<T: DeserializeOwned>(incoming: Incoming) -> Result<T, Refusal> {
     let bytes = body::read(incoming).await?;
     serde_json::from_slice(&bytes).map_err(|error| Refusal::Invalid(format!("body: {error}")))
 }
 
-fn known(status: StatusCode, report: Option<impl Serialize>) -> Result<Response<Body>, Refusal> {
+pub(super) fn known(status: StatusCode, report: Option<impl Serialize>) -> Result<Response<Body>, Refusal> {
     report
         .map(|report| respond::json(status, &report))
         .ok_or(Refusal::NotFound)
@@ -222,10 +301,17 @@ mod tests {
     fn paths_mean_one_thing_or_nothing() {
         assert_eq!(Route::of("/healthz"), Some(Route::Health));
         assert_eq!(Route::of("/v1/exec"), Some(Route::Commands));
+        assert_eq!(Route::of("/v1/files"), Some(Route::Files));
+        assert_eq!(Route::of("/v1/files/batch"), Some(Route::FileBatch));
         assert_eq!(Route::of("/v1/sessions/end"), Some(Route::EndSessions));
         assert_eq!(Route::of("/v1/exec/a-1"), Some(Route::Command("a-1")));
         assert_eq!(Route::of("/v1/exec/a-1/output"), Some(Route::Output("a-1")));
+        assert_eq!(Route::of("/v1/save/a-1"), Some(Route::Disk(DiskRoute::Save("a-1"))));
+        assert_eq!(Route::of("/v1/upkeep"), Some(Route::Disk(DiskRoute::AskUpkeep)));
         for path in [
+            "/v1/save/",
+            "/v1/save/a/b",
+            "/v1/begin/",
             "/",
             "/v1",
             "/v1/exec/",
@@ -236,6 +322,8 @@ mod tests {
             "/v1/status/",
             "//v1/status",
             "/healthz/x",
+            "/v1/files/",
+            "/v1/files/x",
             "/v1/sessions",
             "/v1/sessions/end/x",
         ] {

@@ -20,9 +20,12 @@
 //! | what [`probes`] and [`wire`] list | HTTP as an agent may speak it: parts, codings, errors, answers that break off |
 //! | WebSocket, any path | event `connect.challenge`, then every frame back; text `close:<code>:<reason>` closes, `raw-close:` also by an illegal code |
 //!
+//! Whoever says `connect` with the supervisor's password on a socket gets answers to `config.get` and `config.apply`; see [`document`].
+//!
 //! How long it is "starting" comes from `--start-delay-ms`; the file `.echo-start-delay-ms` in the home, when it is there, counts instead,
 //! so that a test can change it between two starts.
 
+mod document;
 mod own_work;
 mod probes;
 mod routes;
@@ -55,10 +58,20 @@ pub struct EchoArgs {
     /// Milliseconds during which it says that it is starting.
     #[arg(long, default_value_t = 0)]
     start_delay_ms: u64,
+    /// Says whether its configuration fits, and does nothing else.
+    #[arg(long)]
+    check_config: bool,
 }
 
 /// Runs until TERM.
 pub fn run(args: &EchoArgs) -> ExitCode {
+    if args.check_config {
+        return if document::check() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        };
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     match runtime.and_then(|runtime| runtime.block_on(serve(args))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -70,6 +83,7 @@ pub fn run(args: &EchoArgs) -> ExitCode {
 }
 
 async fn serve(args: &EchoArgs) -> io::Result<()> {
+    document::must_fit()?;
     let mut terminate = signal(SignalKind::terminate())?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, args.port)).await?;
     let delay = Duration::from_millis(delay_from_file().unwrap_or(args.start_delay_ms));

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
+use super::document;
 use crate::clock::now_ms;
 use crate::http_server::{Body, whole};
 
@@ -60,7 +61,19 @@ async fn talk(upgrade: OnUpgrade) {
     if socket.send(Message::text(challenge.to_string())).await.is_err() {
         return;
     }
+    let (mut admitted, mut taken) = (false, 0_u64);
     while let Some(Ok(message)) = socket.next().await {
+        taken += u64::from(message.is_text() || message.is_binary());
+        let answered = message
+            .to_text()
+            .ok()
+            .and_then(|text| document::answer(text, &mut admitted));
+        if let Some(document::Answered(answer)) = answered {
+            if socket.send(Message::text(answer.to_string())).await.is_err() {
+                return;
+            }
+            continue;
+        }
         let answer = match message {
             Message::Text(text) if text.starts_with(RAW_CLOSE) => match raw_close(&text) {
                 Some(frame) => frame,
@@ -75,7 +88,7 @@ async fn talk(upgrade: OnUpgrade) {
             },
             Message::Binary(bytes) => Message::Binary(bytes),
             Message::Close(Some(close)) => {
-                tracing::info!("socket closed by its client with {}", close.code);
+                tracing::info!("socket closed by its client with {} after {taken} messages", close.code);
                 continue;
             }
             // The library answers pings and closes by itself.

@@ -18,6 +18,9 @@ pub enum StartRefusal {
     /// No process, no room on the disk: the command has certainly not begun, and its id is as new.
     #[error("it could not be started now: {0}")]
     NotStarted(io::Error),
+    /// It has certainly not begun.
+    #[error("the disk does not hold yet what it should")]
+    NoDisk,
     /// Perhaps it runs; asking again tells.
     #[error("its state is not known now: {0}")]
     Unclear(io::Error),

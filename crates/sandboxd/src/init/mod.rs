@@ -70,7 +70,8 @@ fn keep_serving(settings: &Settings) -> io::Result<()> {
 
     let clock = Instant::now();
     let mut serve: Option<Pid> = None;
-    let (mut supervision, mut action) = Supervision::start();
+    let last_save = Duration::from_millis(settings.layout.stop_save_limit_ms);
+    let (mut supervision, mut action) = Supervision::start(settings.keeps_disk.then_some(last_save));
     loop {
         match action {
             Action::Spawn => match spawn_serve(&program, &handover) {
@@ -126,7 +127,7 @@ fn block_signals() -> io::Result<SignalFd> {
 fn prepare_state_dir(path: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    for name in ["exec", "agent", "run"] {
+    for name in ["exec", "agent", "run", "snapshots"] {
         match fs::remove_dir_all(path.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => fs::DirBuilder::new().mode(0o700).create(path.join(name))?,

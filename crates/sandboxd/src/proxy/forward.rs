@@ -132,6 +132,10 @@ impl Proxy {
             self.activity.person_seen();
         }
         if path::below(request.uri().path(), upload::PATH) {
+            // It would take the room that the restore needs.
+            if self.agent.borrow().phase == SupervisorPhase::Restore {
+                return Err(Problem::AgentNotReady(SupervisorPhase::Restore));
+            }
             let open = self.activity.exchange_opened();
             return Ok(self.uploads.handle(request, session, open).await?);
         }

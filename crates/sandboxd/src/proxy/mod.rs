@@ -23,3 +23,5 @@ pub mod user_activity;
 pub use activity::{Activity, OpenExchange};
 pub use forward::Proxy;
 pub use sessions::{Admitted, Sessions};
+#[cfg(test)]
+pub use sessions::{Exchange, Session};

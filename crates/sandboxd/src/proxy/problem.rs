@@ -109,6 +109,7 @@ impl Problem {
 
 const fn word(phase: SupervisorPhase) -> &'static str {
     match phase {
+        SupervisorPhase::Restore => "restore",
         SupervisorPhase::Configure => "configure",
         SupervisorPhase::Agent => "agent",
         SupervisorPhase::Ready => "ready",

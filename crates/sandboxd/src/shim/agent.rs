@@ -78,7 +78,7 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
         Ok(child) => child,
         Err(error) => {
             agent.state().report.error = Some(error.to_string());
-            child::record(&spec.result_path, &agent.report())?;
+            note(&spec, &agent);
             order.answer(&agent.report()).await;
             return Ok(());
         }
@@ -128,10 +128,17 @@ async fn look_after(listener: UnixListener) -> io::Result<()> {
     let _ = timeout(DRAIN, async { while output.join_next().await.is_some() {} }).await;
     output.abort_all();
     agent.state().report.exit = Some(exit);
-    child::record(&spec.result_path, &agent.report())?;
+    note(&spec, &agent);
     let _ = done_sender.send(true);
     let _ = answering.await;
     Ok(())
+}
+
+/// Writes how it ended, for a `serve` that comes later. Who waits now is told from memory, also when the disk is full: that may be why it ended.
+fn note(spec: &AgentSpec, agent: &Agent) {
+    if let Err(error) = child::record(&spec.result_path, &agent.report()) {
+        tracing::error!(%error, "how the agent ended cannot be written");
+    }
 }
 
 async fn take_lines(pipe: pipe::Receiver, agent: Arc<Agent>) {

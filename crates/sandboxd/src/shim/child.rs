@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::future;
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -83,12 +83,47 @@ pub async fn until(instant: Option<Instant>) {
 pub fn record(path: &Path, report: &impl Serialize) -> io::Result<()> {
     let mut partial = path.to_owned().into_os_string();
     partial.push(".partial");
+    let written = write_whole(Path::new(&partial), report).and_then(|()| fs::rename(&partial, path));
+    if written.is_err() {
+        // It takes room that the next try may need.
+        let _ = fs::remove_file(&partial);
+    }
+    written
+}
+
+fn write_whole(path: &Path, report: &impl Serialize) -> io::Result<()> {
     let file = fs::OpenOptions::new()
         .create(true)
         .write(true)
         .truncate(true)
         .mode(0o600)
-        .open(&partial)?;
-    serde_json::to_writer(io::BufWriter::new(file), report)?;
-    fs::rename(&partial, path)
+        .open(path)?;
+    let mut writer = io::BufWriter::new(file);
+    serde_json::to_writer(&mut writer, report)?;
+    // Dropped without this it would keep to itself that the disk is full.
+    writer.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_and_leaves_the_record_that_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, partial) = (folder.path().join("r.json"), folder.path().join("r.json.partial"));
+        record(&path, &"first").unwrap();
+        // Below and above what is gathered before it is written.
+        for length in [1, 100_000] {
+            symlink("/dev/full", &partial).unwrap();
+            let refused = record(&path, &"x".repeat(length)).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::StorageFull);
+            assert_eq!(fs::read_to_string(&path).unwrap(), "\"first\"");
+            assert!(partial.symlink_metadata().is_err(), "nothing half written is left");
+        }
+        record(&path, &"second").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "\"second\"");
+    }
 }

@@ -13,7 +13,7 @@ use sha1::{Digest, Sha1};
 use sha2::Sha256;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::MutexGuard;
+use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::record::Progress;
 use super::{Upload, Uploads, disk};
@@ -70,6 +70,9 @@ impl Hasher {
     }
 }
 
+/// The right to add to an upload, and the sign that somebody else wants it.
+type Turn = (OwnedMutexGuard<()>, watch::Receiver<u64>);
+
 /// How a part ended.
 enum End {
     Whole,
@@ -84,15 +87,24 @@ impl Uploads {
         self: &Arc<Self>,
         upload: &Arc<Upload>,
         part: Part,
-        session: &mut Admitted,
+        session: Admitted,
     ) -> Result<u64, Problem> {
-        let (_writing, mut wanted) = self.alone(upload).await?;
+        let turn = self.alone(upload).await?;
+        let (uploads, upload) = (Arc::clone(self), Arc::clone(upload));
+        // Beside the request, which is dropped at any await when its client has gone: what has come is brought to its end all the same.
+        let added = tokio::spawn(async move { uploads.add(&upload, part, session, turn).await });
+        added.await.unwrap_or_else(|_| Err(Problem::internal()))
+    }
+
+    async fn add(
+        self: &Arc<Self>,
+        upload: &Arc<Upload>,
+        part: Part,
+        mut session: Admitted,
+        (_writing, mut wanted): Turn,
+    ) -> Result<u64, Problem> {
+        let there = self.settle(upload)?;
         let record = upload.record();
-        let there = if record.progress == Progress::Receiving {
-            self.spool.offset(&record.id).unwrap_or(0)
-        } else {
-            record.length
-        };
         if part.offset != there {
             return Err(Problem::new(
                 409,
@@ -165,13 +177,10 @@ impl Uploads {
         }
     }
 
-    /// The right to add, taken from whoever has it, and the sign that somebody else wants it.
-    pub(super) async fn alone<'a>(
-        &self,
-        upload: &'a Upload,
-    ) -> Result<(MutexGuard<'a, ()>, tokio::sync::watch::Receiver<u64>), Problem> {
+    /// The right to add, taken from whoever has it.
+    async fn alone(&self, upload: &Upload) -> Result<Turn, Problem> {
         upload.wanted.send_modify(|count| *count += 1);
-        let writing = tokio::time::timeout(HANDOVER, upload.writing.lock()).await;
+        let writing = tokio::time::timeout(HANDOVER, Arc::clone(&upload.writing).lock_owned()).await;
         let writing = writing.map_err(|_| {
             Problem::new(423, "upload_locked", "Another request is adding to this upload.").retry_after(1)
         })?;
@@ -179,13 +188,41 @@ impl Uploads {
     }
 
     /// Ends whoever adds, so that what is there now stays as it is, and answers how much that is.
-    pub(super) async fn settled_offset(&self, upload: &Upload) -> Result<u64, Problem> {
+    pub(super) async fn settled_offset(self: &Arc<Self>, upload: &Arc<Upload>) -> Result<u64, Problem> {
         let record = upload.record();
         if record.progress != Progress::Receiving {
             return Ok(record.length);
         }
-        let _writing = self.alone(upload).await?;
-        Ok(self.spool.offset(&record.id).unwrap_or(record.length))
+        let _turn = self.alone(upload).await?;
+        self.settle(upload)
+    }
+
+    /// Makes good what a part has left that did not come to its end, because the disk refused: bytes that were never verified go, and an upload that
+    /// is whole is delivered. Answers how much there is. For the one whose turn it is.
+    fn settle(self: &Arc<Self>, upload: &Arc<Upload>) -> Result<u64, Problem> {
+        let record = upload.record();
+        if record.progress != Progress::Receiving {
+            return Ok(record.length);
+        }
+        if *upload.gone.borrow() {
+            return Err(removed());
+        }
+        if let Some(verified) = record.unverified_from {
+            self.spool
+                .truncate(&record.id, verified)
+                .map_err(|error| disk(&error))?;
+        }
+        let there = self.spool.offset(&record.id).unwrap_or(0);
+        if there == record.length {
+            self.change(upload, |record| {
+                record.unverified_from = None;
+                record.progress = Progress::Waiting;
+                record.expires_at = now_ms().saturating_add(self.ttl_ms);
+            })
+            .map_err(|error| disk(&error))?;
+            self.deliver(upload);
+        }
+        Ok(there)
     }
 }
 
@@ -261,3 +298,7 @@ fn cut() -> Problem {
 fn removed() -> Problem {
     Problem::new(410, "upload_removed", "The upload was removed meanwhile.")
 }
+
+#[cfg(test)]
+#[path = "append_tests.rs"]
+mod tests;

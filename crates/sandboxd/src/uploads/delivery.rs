@@ -26,6 +26,8 @@ use crate::proxy::headers::{self, PublicAddress};
 const LONGEST_ANSWER: u64 = 64 << 20;
 /// Pause after an agent that was ready could not be reached: it has just ended.
 const UNREACHED: Duration = Duration::from_millis(500);
+/// Pause before a record that the disk did not take is written again.
+const RECORD_AGAIN: Duration = Duration::from_secs(1);
 /// By this the agent can tell a delivery that is made again from another upload.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -76,34 +78,47 @@ impl Uploads {
             {
                 return;
             }
-            // A sandbox in which this goes on is in use.
-            let _open = self.agent.activity.exchange_opened();
             // Stored before the first byte leaves: a restart must not take it for undelivered.
-            if let Err(error) = self.change(upload, |record| record.progress = Progress::Delivering) {
-                tracing::error!(%error, "an upload cannot be delivered");
-                return;
-            }
+            self.change_at_last(upload, |record| record.progress = Progress::Delivering)
+                .await;
+            // A sandbox in which this goes on is in use.
+            let open = self.agent.activity.exchange_opened();
             let progress = match self.attempt(&upload.record()).await {
                 Attempt::Ended(progress) => progress,
                 Attempt::Unreached => Progress::Waiting,
             };
             let again = progress == Progress::Waiting;
             let answered = matches!(progress, Progress::Answered { .. });
-            let stored = self.change(upload, |record| {
-                record.progress = progress;
+            let outcome = |record: &mut Record| {
+                record.progress.clone_from(&progress);
                 record.expires_at = now_ms().saturating_add(self.ttl_ms);
-            });
-            if let Err(error) = stored {
-                tracing::error!(%error, "what became of an upload could not be kept");
-                return;
-            }
+            };
+            let stored = self.change(upload, outcome);
+            // The agent has it, whether or not that is stored: and this may make the room for that.
             if answered {
                 self.spool.forget_data(&upload.record().id);
+            }
+            // Waiting for room on the disk is no use of the sandbox.
+            drop(open);
+            if stored.is_err() {
+                self.change_at_last(upload, outcome).await;
             }
             if !again {
                 return;
             }
             tokio::time::sleep(UNREACHED).await;
+        }
+    }
+
+    /// Changes the record however long the disk does not take it: nobody else would go on with the upload. Ends with the upload too.
+    async fn change_at_last(&self, upload: &Upload, change: impl Fn(&mut Record)) {
+        let mut said = false;
+        while let Err(error) = self.change(upload, &change) {
+            if !said {
+                tracing::error!(%error, "how far an upload is cannot be written; trying again");
+                said = true;
+            }
+            tokio::time::sleep(RECORD_AGAIN).await;
         }
     }
 
@@ -173,3 +188,7 @@ impl Uploads {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "delivery_tests.rs"]
+mod tests;

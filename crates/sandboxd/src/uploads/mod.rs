@@ -2,9 +2,15 @@
 //! request when they are whole. Their answer is kept for whoever asks.
 
 mod append;
+#[cfg(test)]
+mod bench;
+#[cfg(test)]
+mod create_tests;
 mod delivery;
-mod kept_body;
+pub mod kept_body;
 mod record;
+#[cfg(test)]
+mod restore_tests;
 mod routes;
 mod spool;
 
@@ -37,7 +43,7 @@ const SWEEP: Duration = Duration::from_secs(30);
 pub struct Upload {
     record: watch::Sender<Record>,
     /// Held by the one request that adds to it.
-    writing: tokio::sync::Mutex<()>,
+    writing: Arc<tokio::sync::Mutex<()>>,
     /// Counted up by whoever wants [`Self::writing`]: a connection that broke may hold it for minutes.
     wanted: watch::Sender<u64>,
     /// True once it is removed.
@@ -48,7 +54,7 @@ impl Upload {
     fn new(record: Record) -> Arc<Self> {
         Arc::new(Self {
             record: watch::Sender::new(record),
-            writing: tokio::sync::Mutex::default(),
+            writing: Arc::default(),
             wanted: watch::Sender::new(0),
             gone: watch::Sender::new(false),
         })
@@ -80,7 +86,7 @@ impl Uploads {
     /// Those that an earlier `serve` of this sandbox has left, and their further way. Call it in a runtime.
     ///
     /// # Errors
-    /// When the disk refuses.
+    /// When there can be no folder of uploads. Whatever lies in it keeps nothing else from starting.
     pub fn restore(state_dir: &Path, ttl_ms: u64, agent: Agent) -> io::Result<Arc<Self>> {
         let uploads = Arc::new(Self {
             spool: Spool::new(state_dir)?,
@@ -88,13 +94,18 @@ impl Uploads {
             ttl_ms,
             agent,
         });
-        for mut record in uploads.spool.records()? {
-            if let Some(verified) = record.unverified_from.take() {
-                uploads.spool.truncate(&record.id, verified)?;
+        for mut record in uploads.spool.records() {
+            if let Some(verified) = record.unverified_from {
+                match uploads.spool.truncate(&record.id, verified) {
+                    Ok(()) => record.unverified_from = None,
+                    Err(error) => {
+                        tracing::error!(%error, "bytes of an upload that were never verified are still there")
+                    }
+                }
             }
-            let complete = uploads.spool.offset(&record.id) == Some(record.length);
+            let complete = record.unverified_from.is_none() && uploads.spool.offset(&record.id) == Some(record.length);
+            // Not written: a further restart comes to the same, and the disk may be full.
             record.progress = record.progress.after_restart(record.target.method, complete);
-            uploads.spool.write(&record)?;
             let upload = Upload::new(record.clone());
             uploads.table().insert(record.id, Arc::clone(&upload));
             if record.progress.is_under_way() {
@@ -130,9 +141,6 @@ impl Uploads {
                 format!("An upload has at most {LONGEST} bytes."),
             ));
         }
-        if let Some(ended) = self.in_the_way(wish.key.as_deref()) {
-            self.remove(&ended)?;
-        }
         let mut table = self.table();
         let same_key = |upload: &&Arc<Upload>| wish.key.is_some() && upload.record.borrow().key == wish.key;
         if let Some(known) = table.values().find(same_key) {
@@ -148,7 +156,8 @@ impl Uploads {
                 ))
             };
         }
-        if table.len() >= MOST {
+        let ended = (table.len() >= MOST).then(|| oldest_answered(&table)).flatten();
+        if table.len() >= MOST && ended.is_none() {
             return Err(Problem::new(
                 429,
                 "too_many_uploads",
@@ -186,23 +195,15 @@ impl Uploads {
         self.spool.create(&record).map_err(|error| disk(&error))?;
         let upload = Upload::new(record.clone());
         table.insert(record.id, Arc::clone(&upload));
-        Ok((upload, true))
-    }
-
-    /// The oldest upload that has its answer, when there are as many as may be and none of them has this key: what is over must not keep
-    /// anybody from uploading for a day.
-    fn in_the_way(&self, key: Option<&str>) -> Option<Arc<Upload>> {
-        let table = self.table();
-        let known = |upload: &Arc<Upload>| key.is_some() && upload.record.borrow().key.as_deref() == key;
-        if table.len() < MOST || table.values().any(known) {
-            return None;
+        // Last: what is refused must cost nobody an answer.
+        if let Some(ended) = ended {
+            table.remove(&ended.record().id);
+            drop(table);
+            if self.remove(&ended).is_err() {
+                tracing::warn!("an upload that made place for another stays on the disk");
+            }
         }
-        let ended = |upload: &&Arc<Upload>| matches!(upload.record.borrow().progress, Progress::Answered { .. });
-        let oldest = table
-            .values()
-            .filter(ended)
-            .min_by_key(|upload| upload.record.borrow().created_at);
-        oldest.map(Arc::clone)
+        Ok((upload, true))
     }
 
     /// Changes the record of an upload, on disk first.
@@ -237,6 +238,16 @@ impl Uploads {
         });
         outcome.map_err(|error| disk(&error))
     }
+}
+
+/// The oldest upload that has its answer: what is over must not keep anybody from uploading for a day.
+fn oldest_answered(table: &BTreeMap<UploadId, Arc<Upload>>) -> Option<Arc<Upload>> {
+    let answered = |upload: &&Arc<Upload>| matches!(upload.record.borrow().progress, Progress::Answered { .. });
+    let oldest = table
+        .values()
+        .filter(answered)
+        .min_by_key(|upload| upload.record.borrow().created_at);
+    oldest.cloned()
 }
 
 /// Removes what has expired, as long as there is anybody to ask for it.

@@ -32,7 +32,7 @@ impl Uploads {
     pub async fn handle(
         self: &Arc<Self>,
         request: Request<Incoming>,
-        mut session: Admitted,
+        session: Admitted,
         open: OpenExchange,
     ) -> Answered {
         let (parts, body) = request.into_parts();
@@ -49,7 +49,7 @@ impl Uploads {
         }
         match (place, method) {
             (Place::All, Method::OPTIONS) => Ok(abilities()),
-            (Place::All, Method::POST) => self.post(&parts, body, &mut session).await,
+            (Place::All, Method::POST) => self.post(&parts, body, session).await,
             (Place::All, Method::GET) => Ok(data(200, &json!({"uploads": self.views(), "nextCursor": null}))),
             (Place::One(id), Method::HEAD) => {
                 let upload = self.find(&id)?;
@@ -59,7 +59,7 @@ impl Uploads {
             (Place::One(id), Method::PATCH) => {
                 let upload = self.find(&id)?;
                 let part = part(&parts.headers, body)?;
-                let offset = self.append(&upload, part, &mut session).await?;
+                let offset = self.append(&upload, part, session).await?;
                 Ok(standing(StatusCode::NO_CONTENT, &upload.record(), offset))
             }
             (Place::One(id), Method::DELETE) => {
@@ -76,7 +76,7 @@ impl Uploads {
         }
     }
 
-    async fn post(self: &Arc<Self>, parts: &request::Parts, body: Incoming, session: &mut Admitted) -> Answered {
+    async fn post(self: &Arc<Self>, parts: &request::Parts, body: Incoming, session: Admitted) -> Answered {
         let headers = &parts.headers;
         if headers.contains_key(header::DEFER) {
             return Err(Problem::invalid(

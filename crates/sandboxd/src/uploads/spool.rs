@@ -42,8 +42,12 @@ impl Spool {
         fs::DirBuilder::new()
             .mode(0o700)
             .create(self.folder.join(new.id.as_str()))?;
-        fs::File::create(self.file(&new.id, "data"))?;
-        self.write(new)
+        let made = fs::File::create(self.file(&new.id, "data")).and_then(|_| self.write(new));
+        if made.is_err() {
+            // Nobody knows of it.
+            let _ = self.remove(&new.id);
+        }
+        made
     }
 
     /// Replaces the record of an upload.
@@ -129,14 +133,17 @@ impl Spool {
         Ok(disk.blocks_available().saturating_mul(disk.fragment_size()))
     }
 
-    /// The records of all uploads. What cannot be read was never answered for, and is removed.
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn records(&self) -> io::Result<Vec<Record>> {
+    /// The records of all uploads. What cannot be read was never answered for, and is removed where that can be done.
+    pub fn records(&self) -> Vec<Record> {
         let mut records = Vec::new();
-        for entry in fs::read_dir(&self.folder)? {
-            let path = entry?.path();
+        let paths = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries.flatten().map(|entry| entry.path()).collect(),
+            Err(error) => {
+                tracing::error!(%error, "the folder of uploads cannot be read");
+                Vec::new()
+            }
+        };
+        for path in paths {
             let read = fs::read(path.join("record.json"));
             match read
                 .ok()
@@ -145,10 +152,12 @@ impl Spool {
                 Some(found) if path.file_name().is_some_and(|name| name == found.id.as_str()) => records.push(found),
                 _ => {
                     tracing::warn!(path = %path.display(), "no record of an upload");
-                    fs::remove_dir_all(&path)?;
+                    if let Err(error) = fs::remove_dir_all(&path) {
+                        tracing::warn!(%error, "it stays");
+                    }
                 }
             }
         }
-        Ok(records)
+        records
     }
 }

@@ -1,6 +1,6 @@
 //! The agent's life under the supervisor.
 
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 
 use molt_common::control::SupervisorPhase;
 use nix::sys::signal::{Signal, kill};
@@ -32,6 +32,23 @@ async fn a_crash_is_told_with_its_cause_and_healed() {
         sandbox.proxy(Method::GET, "/").send().await.unwrap().status(),
         StatusCode::OK
     );
+}
+
+/// A full disk may be why it ended.
+#[tokio::test]
+async fn a_crash_is_told_with_its_cause_when_the_disk_does_not_take_it() {
+    let sandbox = Sandbox::ready().await;
+    let partial = sandbox.state_dir().join("agent/result.json.partial");
+    symlink("/dev/full", &partial).unwrap();
+    let pid = sandbox.status().await.agent_pid.unwrap();
+    kill(Pid::from_raw(pid as i32), Signal::SIGKILL).unwrap();
+    let cause = sandbox.phase(SupervisorPhase::Failed).await.cause.unwrap();
+    assert!(
+        cause.starts_with("signal 9") && cause.contains("echo agent listens"),
+        "{cause}"
+    );
+    assert!(partial.symlink_metadata().is_err(), "it was tried");
+    sandbox.phase(SupervisorPhase::Ready).await;
 }
 
 #[tokio::test]

@@ -29,6 +29,11 @@ pub async fn ready(document: &str) -> Sandbox {
 
 /// The same without waiting.
 pub fn start(document: &str) -> Sandbox {
+    start_with_vars(document, &[])
+}
+
+/// The same with further variables.
+pub fn start_with_vars(document: &str, vars: &[(&str, &str)]) -> Sandbox {
     let installed =
         PathBuf::from(std::env::var_os("SANDBOXD_TEST_OPENCLAW").expect("SANDBOXD_TEST_OPENCLAW is not set"));
     let node_bin = installed.join("node_modules/node/bin");
@@ -38,7 +43,7 @@ pub fn start(document: &str) -> Sandbox {
         "--node-bin",
         node_bin.to_str().unwrap(),
     ];
-    Sandbox::of_with("openclaw", &args, |home| {
+    Sandbox::of_env("openclaw", &args, vars, |home| {
         std::fs::create_dir(home.join(".openclaw")).unwrap();
         std::fs::write(home.join(".openclaw/openclaw.json"), document).unwrap();
     })

@@ -162,7 +162,7 @@ async fn what_was_said_meanwhile_is_said_again_and_nothing_twice() {
     is_gone(&sandbox, &welcome).await;
 }
 
-async fn is_gone(sandbox: &Sandbox, welcome: &Welcome) {
+pub async fn is_gone(sandbox: &Sandbox, welcome: &Welcome) {
     let mut late = Client::open(sandbox, FIRST).await;
     let session = Some(welcome.session.clone());
     late.say(&FromClient::Hello { session, received: 0 }).await;

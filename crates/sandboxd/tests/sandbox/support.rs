@@ -16,6 +16,7 @@ use nix::unistd::{Pid, Uid};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
+pub use crate::processes::{children, cmdline, is_alive, memory_of, tree};
 use crate::told::Told;
 
 /// Longest that anything may take on a busy machine.
@@ -47,6 +48,7 @@ pub struct Sandbox {
     /// Loopback port of its agent.
     pub agent_port: u16,
     client: reqwest::Client,
+    keeps_disk: bool,
 }
 
 impl Sandbox {
@@ -84,7 +86,13 @@ impl Sandbox {
         sandbox
     }
 
-    fn of_env(agent: &str, args: &[&str], vars: &[(&str, &str)], furnish: impl FnOnce(&Path)) -> Self {
+    /// Starts one with further variables and something in its home, and waits for nothing.
+    pub fn start_with_vars(agent: &str, vars: &[(&str, &str)], furnish: impl FnOnce(&Path)) -> Self {
+        Self::of_env(agent, &[], vars, furnish)
+    }
+
+    /// Starts one with all of that and waits for nothing.
+    pub fn of_env(agent: &str, args: &[&str], vars: &[(&str, &str)], furnish: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::Builder::new()
             .permissions(std::fs::Permissions::from_mode(0o755))
             .tempdir()
@@ -132,6 +140,7 @@ impl Sandbox {
             control_port,
             agent_port,
             client,
+            keeps_disk: vars.iter().any(|(name, _)| *name == env::RESTORE),
         }
     }
 
@@ -146,6 +155,11 @@ impl Sandbox {
 
     pub fn state_dir(&self) -> PathBuf {
         self.folder.path().join("state")
+    }
+
+    /// What is logged, open: it can be read when the folder has gone with the sandbox.
+    pub fn log_file(&self) -> std::fs::File {
+        std::fs::File::open(self.folder.path().join("log")).unwrap()
     }
 
     /// What the supervisor's processes have logged so far.
@@ -194,6 +208,11 @@ impl Sandbox {
         eventually(|| async { self.try_status().await.filter(|status| holds(status)) }).await
     }
 
+    /// Address of the control API.
+    pub fn control_address(&self) -> String {
+        format!("127.0.0.1:{}", self.control_port)
+    }
+
     /// Address of the proxy.
     pub fn proxy_address(&self, path: &str) -> String {
         format!("127.0.0.1:{}{path}", self.proxy_port)
@@ -236,10 +255,10 @@ impl Sandbox {
         self.told(id, 0).await.unwrap()
     }
 
-    /// Waits for the end of a command.
+    /// Waits for the end of a command. By one long question where that lasts: of a sandbox that stops, what is asked between two may come too late.
     pub async fn exec_ended(&self, id: &str) -> Told {
         eventually(|| async {
-            let told = self.told(id, 2_000).await?;
+            let told = self.told(id, 10_000).await?;
             (told.state != ExecState::Running).then_some(told)
         })
         .await
@@ -286,6 +305,10 @@ impl Drop for Sandbox {
             for signal in [Signal::SIGTERM, Signal::SIGTERM] {
                 let _ = kill(self.init_pid(), signal);
             }
+            // One that keeps its disk would save, at an edge that is a task of the thread that waits here.
+            let all = [self.init_pid()].into_iter().chain(tree(self.init_pid()));
+            all.filter(|_| self.keeps_disk)
+                .for_each(|pid| _ = kill(pid, Signal::SIGKILL));
             let _ = self.init.wait();
         }
     }
@@ -301,7 +324,7 @@ fn program_in(folder: &Path) -> PathBuf {
     program
 }
 
-fn give_to_agent(path: &Path) {
+pub fn give_to_agent(path: &Path) {
     chown(path, Some(1000), Some(1000)).unwrap();
     if path.is_dir() {
         for entry in std::fs::read_dir(path).unwrap().flatten() {
@@ -340,43 +363,4 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(mut ask: impl FnMut() 
         assert!(Instant::now() < deadline, "it did not happen within {PATIENCE:?}");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-}
-
-pub fn cmdline(pid: Pid) -> String {
-    String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default()).replace('\0', " ")
-}
-
-/// Whether a process exists and is no zombie.
-pub fn is_alive(pid: Pid) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
-}
-
-/// Processes that have this one as their parent.
-pub fn children(parent: Pid) -> Vec<Pid> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<i32>().ok()) else {
-            continue;
-        };
-        let Ok(stat) = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")) else {
-            continue;
-        };
-        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        if fields[1] == parent.to_string() {
-            found.push(Pid::from_raw(pid));
-        }
-    }
-    found
-}
-
-/// Every process below `root`.
-pub fn tree(root: Pid) -> Vec<Pid> {
-    let mut found = children(root);
-    let mut index = 0;
-    while let Some(pid) = found.get(index).copied() {
-        found.extend(children(pid));
-        index += 1;
-    }
-    found
 }

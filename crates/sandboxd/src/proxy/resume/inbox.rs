@@ -35,8 +35,16 @@ impl Inbox {
         self.cost < MOST || self.waiting.len() <= 1
     }
 
+    /// Whether the page has closed its socket: what it sends after that is for nobody.
+    fn ends(&self) -> bool {
+        matches!(self.waiting.back(), Some((ForAgent::Close(_), _)))
+    }
+
     /// Takes what the client sent.
     pub fn push(&mut self, item: ForAgent) {
+        if self.ends() {
+            return;
+        }
         let cost = match &item {
             ForAgent::Data(message) => cost(message.len() as u64),
             ForAgent::Close(_) => 0,
@@ -56,8 +64,11 @@ impl Inbox {
         Some(item)
     }
 
-    /// The connection is gone: what was not handed on is sent again by the client.
+    /// The client is back: what was not handed on it sends again. A page that has closed sends nothing again, so what it said last stays.
     pub fn forget(&mut self) {
+        if self.ends() {
+            return;
+        }
         self.waiting = VecDeque::new();
         self.cost = 0;
     }
@@ -105,7 +116,6 @@ mod tests {
         let mut inbox = Inbox::default();
         inbox.push(data(1));
         inbox.push(data(2));
-        inbox.push(ForAgent::Close(None));
         assert_eq!(inbox.acknowledgement(), Due::Not);
         assert_eq!(inbox.pop(), Some(data(1)));
         assert_eq!(inbox.acknowledgement(), Due::Soon);
@@ -113,6 +123,19 @@ mod tests {
         assert!(inbox.waiting.is_empty() && inbox.cost == 0);
         assert_eq!(inbox.acknowledge(), 1);
         assert_eq!(inbox.acknowledgement(), Due::Not);
+    }
+
+    #[test]
+    fn what_a_page_said_before_it_closed_stays_and_nothing_comes_behind() {
+        let mut inbox = Inbox::default();
+        inbox.push(data(1));
+        assert!(!inbox.ends());
+        inbox.push(ForAgent::Close(None));
+        inbox.push(data(2));
+        inbox.forget();
+        assert!(inbox.ends());
+        assert_eq!((inbox.pop(), inbox.pop()), (Some(data(1)), Some(ForAgent::Close(None))));
+        assert_eq!((inbox.pop(), inbox.acknowledge()), (None, 1));
     }
 
     #[test]

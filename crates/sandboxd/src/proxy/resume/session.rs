@@ -190,6 +190,7 @@ impl Session {
         if self.link.is_some() {
             self.detach(CLOSE_TAKEN_OVER, "Another connection has taken over.");
         }
+        self.inbox.forget();
         self.outbox.rewind();
         self.seat.set_held(self.outbox.cost());
         link.say(&FromServer::Welcome(Welcome {
@@ -204,12 +205,12 @@ impl Session {
         (self.told, self.pinged) = (false, false);
     }
 
-    /// The connection is gone, or is to go with these words; the session stays.
+    /// The connection is gone, or is to go with these words; the session stays. What has come over it is still handed on to the agent: a page that was
+    /// left does not say it again.
     fn detach(&mut self, code: u16, reason: &str) {
         if let Some(link) = self.link.take() {
             link.close(code, reason);
         }
-        self.inbox.forget();
         self.seat.set_alone(true);
         self.alone_since = Some(Instant::now());
     }
