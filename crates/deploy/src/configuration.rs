@@ -250,11 +250,12 @@ mod tests {
             let config = of(worker, "", &Ids::default());
             let router = of(Worker::Router, "", &Ids::default());
             assert_eq!(config["compatibility_date"], router["compatibility_date"], "{worker}");
-            assert_eq!(
-                config["compatibility_flags"],
-                json!(["no_nodejs_global_timers"]),
-                "{worker}"
-            );
+            let mut flags = vec!["no_nodejs_global_timers"];
+            if worker == Worker::ContainerGateway {
+                // Without it nobody tells that who asked a provider has gone.
+                flags.push("enable_request_signal");
+            }
+            assert_eq!(config["compatibility_flags"], json!(flags), "{worker}");
         }
     }
 

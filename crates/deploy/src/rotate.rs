@@ -45,11 +45,22 @@ fn values(secret: &Secret, store: &SecretStore) -> Result<Vec<String>, String> {
         (Origin::Foreign, _) if store.is_given(secret.name) => {
             Ok(store.value(secret.name).map(str::to_owned).into_iter().collect())
         }
+        (Origin::Foreign, _) if !secret.from_environment => Err(format!(
+            "{} is not ours to make: give the new value by --secrets-stdin",
+            secret.name
+        )),
         (Origin::Foreign, _) => Err(format!(
             "{} is not ours to make: give the new value in the environment or by --secrets-stdin",
             secret.name
         )),
-        (Origin::KeyRing, Some(ring)) => Ok(ring.rotated().map_err(randomness)?.map(|ring| ring.text()).to_vec()),
+        (Origin::KeyRing | Origin::RootKeyRing, Some(ring)) => {
+            let rings = ring.rotated(secret.origin == Origin::RootKeyRing).map_err(randomness)?;
+            Ok(rings.map(|ring| ring.text()).to_vec())
+        }
+        (Origin::RootKeyRing, None) => Err(format!(
+            "the former keys of {} are not known here, and what is wrapped under them would be lost: put them into the secrets file first",
+            secret.name
+        )),
         (Origin::KeyRing, None) => {
             println!(
                 "    the former keys are not known here: what was signed or sealed with them is refused from now on"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use molt_common::user_secret::SecretUse;
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
@@ -17,8 +18,10 @@ const SECRET_BYTES: usize = 32;
 pub enum Origin {
     /// Ours: a text of 256 random bits.
     Text,
-    /// Ours: keys by id with a current one.
+    /// Ours: keys by id with a current one. What an old one has signed or sealed ends by itself.
     KeyRing,
+    /// The same for what lasts: none of its keys ever goes by itself, for what is wrapped under it would be lost.
+    RootKeyRing,
     /// Somebody else's; an operator gives it.
     Foreign,
 }
@@ -32,6 +35,9 @@ pub struct Secret {
     pub origin: Origin,
     /// Who has it; the same value for all of them.
     pub workers: &'static [Worker],
+    /// Whether a variable of this process of the same name gives it. Not where many people have such a variable for themselves: nobody's own key
+    /// becomes everybody's because it was there.
+    pub from_environment: bool,
     need: Need,
 }
 
@@ -58,6 +64,18 @@ pub const ALL: &[Secret] = &[
         Need::Always,
     ),
     secret("MOLT_SESSION_KEYS", Origin::KeyRing, &[Router], Need::Always),
+    secret(
+        "MOLT_REPOSITORY_KEYS",
+        Origin::RootKeyRing,
+        &[ContainerGateway],
+        Need::Always,
+    ),
+    secret(
+        "MOLT_SECRET_KEYS",
+        Origin::RootKeyRing,
+        &[ContainerGateway],
+        Need::Always,
+    ),
     secret("MOLTBOT_GATEWAY_MASTER_TOKEN", Origin::Text, &[Router], Need::Always),
     secret(
         "LEGACY_FENCE_TOKEN",
@@ -74,13 +92,25 @@ pub const ALL: &[Secret] = &[
     ),
     secret("SUPABASE_JWT_SECRET_PREVIOUS", Origin::Foreign, &[Router], Need::Never),
     secret("AUTH_API_KEY", Origin::Foreign, &[Router], Need::WithVar("AUTH_URL")),
+    provider_key("ANTHROPIC_API_KEY"),
+    provider_key("OPENAI_API_KEY"),
+    provider_key("AI_GATEWAY_API_KEY"),
 ];
+
+/// The platform's own key of a provider: everybody's calls carry it who has none of his own.
+const fn provider_key(name: &'static str) -> Secret {
+    Secret {
+        from_environment: false,
+        ..secret(name, Origin::Foreign, &[ContainerGateway], Need::Never)
+    }
+}
 
 const fn secret(name: &'static str, origin: Origin, workers: &'static [Worker], need: Need) -> Secret {
     Secret {
         name,
         origin,
         workers,
+        from_environment: true,
         need,
     }
 }
@@ -109,7 +139,7 @@ impl Secret {
     pub fn generate(&self) -> Result<Option<String>, getrandom::Error> {
         match self.origin {
             Origin::Text => random_text().map(Some),
-            Origin::KeyRing => KeyRing::random().map(|ring| Some(ring.text())),
+            Origin::KeyRing | Origin::RootKeyRing => KeyRing::random().map(|ring| Some(ring.text())),
             Origin::Foreign => Ok(None),
         }
     }
@@ -129,6 +159,15 @@ impl Secret {
             "MOLT_SESSION_KEYS" => molt_common::seal::SessionKeys::parse(value)
                 .map(|_| ())
                 .map_err(|error| error.to_string()),
+            "MOLT_REPOSITORY_KEYS" => molt_common::repository_keys::RepositoryKeys::parse(value)
+                .map(|_| ())
+                .map_err(|error| error.to_string()),
+            "MOLT_SECRET_KEYS" => molt_common::root_keys::RootKeys::parse(value)
+                .map(|_| ())
+                .map_err(|error| error.to_string()),
+            "ANTHROPIC_API_KEY" | "OPENAI_API_KEY" | "AI_GATEWAY_API_KEY" => {
+                molt_common::user_secret_value::check(value, SecretUse::Provider).map_err(|problem| problem.detail)
+            }
             "MOLTBOT_GATEWAY_MASTER_TOKEN" => {
                 molt_common::admin_secret::check(Some(value), Some(value)).map_err(|problem| problem.detail)
             }
@@ -162,12 +201,12 @@ impl KeyRing {
         serde_json::json!({"current": self.current, "keys": self.keys}).to_string()
     }
 
-    /// The two steps of a rotation: everybody knows a new key, then it becomes the current one. Of the old keys only the current one stays;
-    /// what the others have signed or sealed is worth nothing any more, so two rotations take a key out of the world.
+    /// The two steps of a rotation: everybody knows a new key, then it becomes the current one. Of the old keys only the current one stays,
+    /// unless `keeps_all`; what the others have signed or sealed is worth nothing any more, so two rotations take a key out of the world.
     ///
     /// # Errors
     /// When the system gives no randomness.
-    pub fn rotated(&self) -> Result<[Self; 2], getrandom::Error> {
+    pub fn rotated(&self, keeps_all: bool) -> Result<[Self; 2], getrandom::Error> {
         let numbers = self
             .keys
             .keys()
@@ -176,7 +215,7 @@ impl KeyRing {
         let mut keys: BTreeMap<String, String> = self
             .keys
             .iter()
-            .filter(|(id, _)| **id == self.current)
+            .filter(|(id, _)| keeps_all || **id == self.current)
             .map(|(id, key)| (id.clone(), key.clone()))
             .collect();
         keys.insert(new.clone(), random_text()?);
@@ -223,8 +262,11 @@ mod tests {
         for (name, value) in [
             ("MOLT_IDENTITY_KEYS", "hunter2"),
             ("MOLT_SESSION_KEYS", r#"{"current":"hunter2","keys":{}}"#),
+            ("MOLT_REPOSITORY_KEYS", r#"{"current":"hunter2","keys":{}}"#),
+            ("MOLT_SECRET_KEYS", r#"{"current":"hunter2","keys":{}}"#),
             ("MOLTBOT_GATEWAY_MASTER_TOKEN", "hunter2"),
             ("SUPABASE_JWT_SECRET", "hunter2\n"),
+            ("OPENAI_API_KEY", "hunter2 "),
         ] {
             let why = find(name).unwrap().check(value).unwrap_err();
             assert!(!why.contains("hunter2"), "{why}");
@@ -283,17 +325,30 @@ mod tests {
     #[test]
     fn a_rotation_announces_a_key_before_it_is_used() {
         let first = KeyRing::random().unwrap();
-        let [announced, switched] = first.rotated().unwrap();
+        let [announced, switched] = first.rotated(false).unwrap();
         assert_eq!(announced.current, "k1");
         assert_eq!(switched.current, "k2");
         assert_eq!(announced.keys, switched.keys);
         assert_eq!(announced.keys["k1"], first.keys["k1"]);
-        let [_, again] = switched.rotated().unwrap();
+        let [_, again] = switched.rotated(false).unwrap();
         assert_eq!(
             again.keys.keys().collect::<Vec<_>>(),
             ["k2", "k3"],
             "the first is out of the world"
         );
         molt_common::identity::IdentityKeys::parse(&again.text()).unwrap();
+    }
+
+    #[test]
+    fn a_root_key_that_something_may_be_wrapped_under_stays() {
+        let first = KeyRing::random().unwrap();
+        let [_, second] = first.rotated(true).unwrap();
+        let [_, third] = second.rotated(true).unwrap();
+        assert_eq!(third.current, "k3");
+        assert_eq!(third.keys.keys().collect::<Vec<_>>(), ["k1", "k2", "k3"]);
+        assert_eq!(third.keys["k1"], first.keys["k1"]);
+        for name in ["MOLT_REPOSITORY_KEYS", "MOLT_SECRET_KEYS"] {
+            assert_eq!(find(name).unwrap().origin, Origin::RootKeyRing);
+        }
     }
 }

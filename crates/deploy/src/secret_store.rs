@@ -75,7 +75,7 @@ impl SecretStore {
             Err(error) => return Err(StoreError::Io(path.to_owned(), error)),
         };
         let mut given = BTreeMap::new();
-        for secret in secret::ALL {
+        for secret in secret::ALL.iter().filter(|secret| secret.from_environment) {
             if let Some(value) = environment(secret.name).filter(|value| !value.is_empty()) {
                 secret
                     .check(&value)
@@ -189,6 +189,17 @@ mod tests {
         assert_eq!(open(&path, root.path()).unwrap().value("SUPABASE_JWT_SECRET"), None);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(open(&path, root.path()), Err(StoreError::Mode(_))));
+    }
+
+    #[test]
+    fn a_key_that_somebody_has_for_himself_is_not_taken_from_his_environment() {
+        let (folder, root) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let path = folder.path().join("a.json");
+        let environment = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-mine".to_owned());
+        let of = |input| SecretStore::open(&path, root.path(), environment, input).unwrap();
+        assert!(!of(None).is_given("OPENAI_API_KEY"));
+        let given = of(Some(r#"{"OPENAI_API_KEY": "of-the-platform"}"#));
+        assert_eq!(given.value("OPENAI_API_KEY"), Some("of-the-platform"));
     }
 
     #[test]

@@ -108,6 +108,15 @@ pub struct UpArgs {
     /// Lets sandboxes reach this host at this address although it is private; may be repeated
     #[arg(long, value_name = "NAME=IP:PORT", value_parser = parse_allowed_host)]
     pub allow_host: Vec<String>,
+    /// Lets a server of this machine stand for a host of the internet, where sandboxes reach that through the edge; may be repeated
+    #[arg(long, value_name = "HOST:PORT=IP:PORT")]
+    pub internet_host: Vec<String>,
+    /// PEM file with an authority that such servers' certificates are trusted by
+    #[arg(long, value_name = "FILE")]
+    pub internet_ca: Option<PathBuf>,
+    /// Port of the local engine's way to the internet; 0 takes a free one
+    #[arg(long, default_value_t = 0, hide = true)]
+    pub forward_port: u16,
     /// Most sandboxes that run at the same time; a start beyond that is refused as for want of room
     #[arg(long, value_name = "N")]
     pub max_containers: Option<usize>,

@@ -60,6 +60,15 @@ pub fn command(args: &UpArgs, socket: &Path, run: &Path, images: &Path) -> Vec<S
     for host in &args.allow_host {
         command.extend(["--allow-host".to_owned(), host.clone()]);
     }
+    if args.forward_port != 0 {
+        command.extend(["--forward-port".to_owned(), args.forward_port.to_string()]);
+    }
+    for host in &args.internet_host {
+        command.extend(["--internet-host".to_owned(), host.clone()]);
+    }
+    if let Some(file) = &args.internet_ca {
+        command.extend(["--internet-ca".to_owned(), text(file)]);
+    }
     if let Some(most) = args.max_containers {
         command.extend(["--max-containers".to_owned(), most.to_string()]);
     }

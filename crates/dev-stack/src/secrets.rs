@@ -30,6 +30,12 @@ pub struct Secrets {
     /// Keys that seal what browsers keep for the router, of the same form. Files of earlier stacks have none; then they are added.
     #[serde(rename = "MOLT_SESSION_KEYS", default)]
     pub session_keys: Value,
+    /// Root keys of the sandboxes' repositories, of the same form. Added to files of earlier stacks.
+    #[serde(rename = "MOLT_REPOSITORY_KEYS", default)]
+    pub repository_keys: Value,
+    /// Root keys of users' secrets, of the same form. Added to files of earlier stacks.
+    #[serde(rename = "MOLT_SECRET_KEYS", default)]
+    pub secret_keys: Value,
     /// What the gateway shows to what ran before. Added to files of earlier stacks.
     #[serde(rename = "LEGACY_FENCE_TOKEN", default)]
     pub legacy_fence: String,
@@ -84,6 +90,12 @@ impl Secrets {
                 if secrets.session_keys.is_null() {
                     secrets.session_keys = random_keys()?;
                 }
+                if secrets.repository_keys.is_null() {
+                    secrets.repository_keys = random_keys()?;
+                }
+                if secrets.secret_keys.is_null() {
+                    secrets.secret_keys = random_keys()?;
+                }
                 if secrets.legacy_fence.is_empty() {
                     secrets.legacy_fence = random_text()?;
                 }
@@ -107,6 +119,8 @@ impl Secrets {
             user_tokens: random_text()?,
             identity_keys: random_keys()?,
             session_keys: random_keys()?,
+            repository_keys: random_keys()?,
+            secret_keys: random_keys()?,
             legacy_fence: random_text()?,
         })
     }
@@ -162,7 +176,12 @@ mod tests {
         let path = folder.path().join("secrets.json");
         let first = Secrets::load_or_create(&path).unwrap();
         let mut text: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        for name in ["MOLT_SESSION_KEYS", "LEGACY_FENCE_TOKEN"] {
+        for name in [
+            "MOLT_SESSION_KEYS",
+            "MOLT_REPOSITORY_KEYS",
+            "MOLT_SECRET_KEYS",
+            "LEGACY_FENCE_TOKEN",
+        ] {
             text.as_object_mut().unwrap().remove(name).unwrap();
         }
         fs::write(&path, text.to_string()).unwrap();
@@ -174,6 +193,8 @@ mod tests {
         assert_ne!(second.session_keys, first.session_keys);
         assert_eq!(second.legacy_fence.len(), first.legacy_fence.len());
         molt_common::seal::SessionKeys::parse(&second.session_keys.to_string()).unwrap();
+        molt_common::repository_keys::RepositoryKeys::parse(&second.repository_keys.to_string()).unwrap();
+        molt_common::root_keys::RootKeys::parse(&second.secret_keys.to_string()).unwrap();
         assert_eq!(Secrets::load_or_create(&path).unwrap(), second, "they are kept");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
@@ -183,6 +204,8 @@ mod tests {
         let secrets = Secrets::random().unwrap();
         molt_common::identity::IdentityKeys::parse(&secrets.identity_keys.to_string()).unwrap();
         molt_common::seal::SessionKeys::parse(&secrets.session_keys.to_string()).unwrap();
+        molt_common::repository_keys::RepositoryKeys::parse(&secrets.repository_keys.to_string()).unwrap();
+        molt_common::root_keys::RootKeys::parse(&secrets.secret_keys.to_string()).unwrap();
         molt_common::admin_secret::check(Some(&secrets.admin), Some(&secrets.admin)).unwrap();
     }
 

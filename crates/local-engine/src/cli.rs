@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::egress::allow_host::AllowHost;
+use crate::forward::stand_in::StandIn;
 
 /// Stand-in for a container engine, for development and tests.
 #[derive(Debug, Parser)]
@@ -70,6 +71,15 @@ pub struct ServeArgs {
     /// Lets every sandbox reach IP:PORT of the host's network as NAME, at the same port. May be repeated.
     #[arg(long, value_name = "NAME=IP:PORT")]
     pub allow_host: Vec<AllowHost>,
+    /// Port on loopback at which requests of the edge to the internet are passed on; without it, none are.
+    #[arg(long, value_name = "PORT")]
+    pub forward_port: Option<u16>,
+    /// Lets a server of this machine stand for a host of the internet in what is passed on. May be repeated.
+    #[arg(long, value_name = "HOST:PORT=IP:PORT")]
+    pub internet_host: Vec<StandIn>,
+    /// PEM file with an authority that such servers' certificates are trusted by, beside those of the machine.
+    #[arg(long, value_name = "FILE")]
+    pub internet_ca: Option<PathBuf>,
     /// Most sandboxes that run at the same time, as `max_instances` of a deployment; without it there is no limit.
     #[arg(long, value_name = "N")]
     pub max_containers: Option<usize>,

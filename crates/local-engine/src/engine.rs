@@ -1,7 +1,7 @@
 //! The engine: everything that its containers share.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +18,7 @@ use crate::images::{Images, Known};
 use crate::launch::spawner::Spawner;
 use crate::logs;
 use crate::netns::NetworkNamespace;
+use crate::removal;
 use crate::run_dir::RunDir;
 
 /// Everything that containers share.
@@ -132,26 +133,10 @@ impl Engine {
     async fn sweep_files(&self, network: &NetworkNamespace) -> io::Result<usize> {
         let mut count = 0;
         for entry in std::fs::read_dir(self.run_dir.containers())?.flatten() {
-            self.remove_directory(&entry.path(), Some(network)).await;
+            removal::remove(&entry.path(), Some(network)).await;
             count += 1;
         }
         Ok(count)
-    }
-
-    /// Removes a directory with files of a sandbox, with the powers of its network's user namespace where ours do not suffice.
-    pub async fn remove_directory(&self, path: &Path, network: Option<&NetworkNamespace>) {
-        let removed = match (std::fs::remove_dir_all(path), network) {
-            (Err(error), Some(network)) if error.kind() == io::ErrorKind::PermissionDenied => {
-                network.remove_directory(path).await
-            }
-            (outcome, _) => outcome,
-        };
-        match removed {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::warn!(path = %path.display(), %error, "files of a container stay behind");
-            }
-            _ => {}
-        }
     }
 
     /// What an image reference means.

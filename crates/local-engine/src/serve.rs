@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::api;
 use crate::cli::ServeArgs;
 use crate::engine::{Engine, SetUpError};
+use crate::forward::{self, Internet};
 use crate::images::{Images, ImagesError};
 use crate::run_dir::{RunDir, RunDirError};
 
@@ -45,6 +46,13 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
     raise_file_limit();
     let images = Images::load(&args.images)?;
     let run_dir = RunDir::open(&args.run_dir)?;
+    let forwarded = match args.forward_port {
+        Some(port) => Some((
+            Internet::new(args.internet_host, args.internet_ca.as_deref())?,
+            tokio::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port)).await?,
+        )),
+        None => None,
+    };
     let listener = listen(&args.socket).map_err(|error| ServeError::Socket(args.socket.clone(), error))?;
     let engine = match Engine::set_up(run_dir, images, args.allow_host, args.max_containers).await {
         Ok(engine) => engine,
@@ -53,6 +61,9 @@ pub async fn serve(args: ServeArgs) -> Result<(), ServeError> {
             return Err(error.into());
         }
     };
+    if let Some((internet, listener)) = forwarded {
+        tokio::spawn(forward::serve(std::sync::Arc::new(internet), listener));
+    }
     let server = tokio::spawn(api::serve(std::sync::Arc::clone(&engine), listener));
     tracing::info!(socket = %args.socket.display(), "serving");
 

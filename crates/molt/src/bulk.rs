@@ -1,6 +1,7 @@
-//! `molt bulk`: one command in the sandboxes of many users, or their restart.
+//! `molt bulk`: one command in the sandboxes of many users, their restart, or a patch of their configuration.
 
 use crate::client::{Client, ClientError};
+use crate::config;
 use crate::console::Console;
 use crate::exec::{self, Submission, What, submit};
 use crate::follow::Patience;
@@ -8,12 +9,14 @@ use crate::lifecycle::Scope;
 use crate::{jobs, show};
 use clap::{Args, Subcommand};
 use molt_common::api::bulk::{BulkAccepted, BulkExecRequest, BulkOptions};
+use molt_common::api::config::BulkConfigRequest;
 use molt_common::api::lifecycle::BulkRestartRequest;
 use molt_common::id::UserId;
 use serde::Serialize;
 use std::process::ExitCode;
 
 const EXEC: &str = "/api/super/bulk/exec";
+const CONFIG: &str = "/api/super/bulk/config-patch";
 const RESTART: &str = "/api/super/bulk/restart";
 /// The word for everybody; `--users` names nobody else by it.
 const ALL: &str = "all";
@@ -25,6 +28,30 @@ pub enum Action {
     Exec(Box<Bulk>),
     /// Restarts the sandboxes of many users and waits for all; ends with 0 only if each of them succeeded, else with 1.
     Restart(Box<Restart>),
+    /// Merges a patch into the configuration of many users' agents and waits for all; ends with 0 only if each of them took it, else with 1.
+    ConfigPatch(Box<ConfigPatch>),
+}
+
+/// Whose configuration is patched, and how.
+#[derive(Debug, Args)]
+pub struct ConfigPatch {
+    /// Users by id or name, separated by commas, or `all` for every active one
+    #[arg(long, value_name = "USERS", required = true, value_delimiter = ',')]
+    pub users: Vec<String>,
+    /// JSON; `@FILE` reads a file, `-` standard input
+    pub patch: String,
+    /// Users at once, 1 to 50; 5 when not given
+    #[arg(long)]
+    pub concurrency: Option<u32>,
+    /// Begins no further one after that many did not take it
+    #[arg(long, value_name = "N")]
+    pub stop_after_failures: Option<u32>,
+    /// Why, for the history and the audit trail
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// How it is submitted and waited for.
+    #[command(flatten)]
+    pub submission: Submission,
 }
 
 /// Whose sandboxes are restarted, and how.
@@ -105,6 +132,16 @@ pub fn run(client: &Client, action: &Action, json: bool) -> Result<ExitCode, Cli
                 ..BulkRestartRequest::default()
             };
             begin(client, RESTART, &request, &bulk.submission, json)
+        }
+        Action::ConfigPatch(bulk) => {
+            let request = BulkConfigRequest {
+                patch: config::document(&bulk.patch)?,
+                user_ids: whose(client, &bulk.users)?,
+                concurrency: bulk.concurrency,
+                stop_after_failures: bulk.stop_after_failures,
+                reason: bulk.reason.clone(),
+            };
+            begin(client, CONFIG, &request, &bulk.submission, json)
         }
     }
 }

@@ -139,6 +139,18 @@ impl Client {
         self.read(path, request.send_empty())
     }
 
+    /// `PUT` of a file's bytes, which may take as long as it takes.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn put_file(&self, path: &str, file: &std::fs::File) -> Result<Value, ClientError> {
+        let request = self.agent.put(self.address(path)).header(SECRET, self.secret()?);
+        let request = request.header("content-type", "application/octet-stream");
+        let request = request.header("content-length", file.metadata()?.len());
+        let request = request.config().timeout_global(None).build();
+        self.read(path, request.send(file))
+    }
+
     /// `DELETE`.
     ///
     /// # Errors
@@ -159,10 +171,25 @@ impl Client {
         version: Option<u64>,
         body: Option<&Value>,
     ) -> Result<Value, ClientError> {
+        let version = version.map(|version| version.to_string());
+        self.change_matching(method, path, version.as_deref(), body)
+    }
+
+    /// The same where `ETag` is no number.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub fn change_matching(
+        &self,
+        method: &str,
+        path: &str,
+        tag: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<Value, ClientError> {
         let mut request = ureq::http::Request::builder().method(method).uri(self.address(path));
         request = request.header(SECRET, self.secret()?);
-        if let Some(version) = version {
-            request = request.header("if-match", format!("\"{version}\""));
+        if let Some(tag) = tag {
+            request = request.header("if-match", format!("\"{tag}\""));
         }
         let built = |error| ClientError::Unreachable(self.address(path), ureq::Error::Http(error));
         let answer = match body {
@@ -216,6 +243,12 @@ impl Client {
             .and_then(Value::as_str)
             .map(str::to_owned)
             .ok_or_else(|| ClientError::Unexpected(path, user.to_string()))
+    }
+
+    /// Where the router is, without a slash at its end.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.url
     }
 
     fn address(&self, path: &str) -> String {

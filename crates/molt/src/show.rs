@@ -96,6 +96,15 @@ pub fn users(entries: &[Value], json: bool) -> Result<(), ClientError> {
     print(&["userId", "name", "email", "tier", "status"], entries, json)
 }
 
+/// One user.
+pub fn user(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(
+        &["userId", "name", "email", "tier", "status", "createdAt"],
+        answer,
+        json,
+    )
+}
+
 /// How a user stands after a call.
 pub fn standing(answer: &Value, json: bool) -> Result<(), ClientError> {
     print_one(&["userId", "status", "changed", "listed"], answer, json)
@@ -144,6 +153,15 @@ pub fn keep_alive(answer: &Value, json: bool) -> Result<(), ClientError> {
     print_one(
         &["userId", "maySleep", "lastActiveAt", "sleepsAt", "wakesAt"],
         if json { answer } else { &words },
+        json,
+    )
+}
+
+/// Which hosts a sandbox reaches.
+pub fn outbound(answer: &Value, json: bool) -> Result<(), ClientError> {
+    print_one(
+        &["userId", "allow", "deny", "version", "changedAt", "standing"],
+        answer,
         json,
     )
 }

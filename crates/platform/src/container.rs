@@ -29,6 +29,23 @@ extern "C" {
     fn set_inactivity_timeout(this: &JsContainer, ms: f64) -> std::result::Result<js_sys::Promise, JsValue>;
     #[wasm_bindgen(method, catch, js_name = getTcpPort)]
     fn get_tcp_port(this: &JsContainer, port: u16) -> std::result::Result<worker_sys::Fetcher, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = interceptOutboundHttp)]
+    fn intercept_outbound_http(
+        this: &JsContainer,
+        host: &str,
+        target: &worker_sys::Fetcher,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = interceptAllOutboundHttp)]
+    fn intercept_all_outbound_http(
+        this: &JsContainer,
+        target: &worker_sys::Fetcher,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
+    #[wasm_bindgen(method, catch, js_name = interceptOutboundHttps)]
+    fn intercept_outbound_https(
+        this: &JsContainer,
+        hosts: &str,
+        target: &worker_sys::Fetcher,
+    ) -> std::result::Result<js_sys::Promise, JsValue>;
 }
 
 /// How a container is started.
@@ -135,6 +152,28 @@ impl Container {
                 }
             }
         }
+    }
+
+    /// Leads what it asks of `host` on port 80, by plain HTTP, to `target`, whether it has other ways out or not. Before a start it holds from the
+    /// start on. The runtime forgets it when its own process is replaced, and a later one for the same host takes its place.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub async fn intercept_outbound_http(&self, host: &str, target: &worker_sys::Fetcher) -> Result<()> {
+        JsFuture::from(self.0.intercept_outbound_http(host, target)?).await?;
+        Ok(())
+    }
+
+    /// Leads all that it asks by plain HTTP on port 80, of whatever host or address, and by HTTPS on port 443, of whatever host it names in its greeting,
+    /// to `target`; TLS ends on the way there, with certificates of an authority that the runtime puts below `/etc/cloudflare/certs`. Holds and is forgotten
+    /// as [`Self::intercept_outbound_http`]. Nothing takes it back. Whether anything else leaves is [`StartOptions::enable_internet`].
+    ///
+    /// # Errors
+    /// When the engine refuses, or the runtime cannot intercept HTTPS.
+    pub async fn intercept_all_outbound(&self, target: &worker_sys::Fetcher) -> Result<()> {
+        JsFuture::from(self.0.intercept_all_outbound_http(target)?).await?;
+        JsFuture::from(self.0.intercept_outbound_https("*", target)?).await?;
+        Ok(())
     }
 
     /// Sends a signal to its init process.

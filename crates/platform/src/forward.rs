@@ -1,10 +1,18 @@
 //! Forwarding without touching a byte: the runtime carries body and WebSocket, wasm only decides about headers.
 
+use futures_util::StreamExt;
 use js_sys::{ArrayBuffer, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, Request, RequestInit, RequestRedirect, Response};
+use web_sys::{Headers, Request, RequestCache, RequestInit, RequestRedirect, Response};
 use worker::{Env, Fetcher, Result, Stub};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(catch, js_name = fetch)]
+    fn fetch_from_the_internet(request: &Request) -> std::result::Result<js_sys::Promise, JsValue>;
+}
 
 /// A copy of a request on its way to somebody else.
 pub struct Outgoing {
@@ -88,6 +96,18 @@ impl Outgoing {
             .dyn_into()?)
     }
 
+    /// To the server of its URL: redirects come back as they are, nothing is kept in or taken from a cache of the platform, and an upgrade passes.
+    ///
+    /// # Errors
+    /// When no server answers.
+    pub async fn to_internet(self) -> Result<Response> {
+        let init = RequestInit::new();
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_cache(RequestCache::NoStore);
+        let request = Request::new_with_request_and_init(&self.request, &init)?;
+        Ok(JsFuture::from(fetch_from_the_internet(&request)?).await?.dyn_into()?)
+    }
+
     /// To anything that fetches, such as a port of a container.
     ///
     /// # Errors
@@ -95,6 +115,20 @@ impl Outgoing {
     pub async fn to_fetcher(self, fetcher: &worker_sys::Fetcher) -> Result<Response> {
         Ok(JsFuture::from(fetcher.fetch(&self.request)?).await?.dyn_into()?)
     }
+}
+
+/// The same request without its body, which stays where it is.
+///
+/// # Errors
+/// When the runtime refuses.
+pub fn without_body(request: &Request) -> Result<Request> {
+    let init = RequestInit::new();
+    init.set_method(&request.method());
+    init.set_headers(&request.headers());
+    init.set_signal(Some(&request.signal()));
+    let copy = Request::new_with_str_and_init(&request.url(), &init)?;
+    copy.headers().delete("content-length")?;
+    Ok(copy)
 }
 
 /// A header of a request; `None` when absent. Repeated ones come joined by `, `.
@@ -109,6 +143,28 @@ pub fn header(request: &Request, name: &str) -> Option<String> {
 /// When the body breaks off or was read before.
 pub async fn bytes(request: &Request) -> Result<ArrayBuffer> {
     Ok(JsFuture::from(request.array_buffer()?).await?.dyn_into()?)
+}
+
+/// The whole body of a request, counted while it comes in; `None` when it is longer than `longest` bytes. The rest of a longer one is not read.
+///
+/// # Errors
+/// When the body breaks off or was read before.
+pub async fn bounded(request: &Request, longest: usize) -> Result<Option<Vec<u8>>> {
+    if request.body().is_none() {
+        return Ok(Some(Vec::new()));
+    }
+    // The same request, not `Request.clone()`, which would tee its body.
+    let same = Clone::clone(request);
+    let mut pieces = worker::Request::from(same).stream()?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if bytes.len() + piece.len() > longest {
+            return Ok(None);
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(Some(bytes))
 }
 
 /// The whole body of a request as text. Bound its length first: `Content-Length` is what the connection enforces.

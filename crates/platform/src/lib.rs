@@ -6,8 +6,11 @@
 pub mod admitted;
 pub mod ask;
 pub mod audit_log;
+pub mod bucket;
 pub mod call;
 pub mod container;
+pub mod d1;
+pub mod disconnect;
 pub mod entropy;
 pub mod forward;
 #[cfg(feature = "induced-panic")]
@@ -20,7 +23,12 @@ pub mod look;
 pub mod object;
 pub mod outbound;
 pub mod page;
+pub mod providers;
+pub mod recovery;
+pub mod relay;
+pub mod repository_keys;
 pub mod respond;
+pub mod root_keys;
 pub mod settings;
 pub mod sql;
 pub mod transaction;

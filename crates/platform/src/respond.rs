@@ -1,7 +1,7 @@
 //! Answers of our own: problems and JSON. The one place that decides what a client may see of an error.
 
 use molt_common::problem::{self, Problem};
-use web_sys::{Headers, Response, ResponseInit};
+use web_sys::{Headers, ReadableStream, Response, ResponseInit};
 use worker::Result;
 
 /// Header of what nobody may keep, a service worker neither: `Cache.put` heeds no `Cache-Control`, and throws at this (Service Workers, 5.4).
@@ -28,6 +28,21 @@ pub fn with(status: u16, headers: &[(&str, &str)], body: Option<&str>) -> Result
     init.set_status(status);
     init.set_headers(&list);
     Ok(Response::new_with_opt_str_and_init(body, &init)?)
+}
+
+/// An answer with a stream as its body; header names are lower case.
+///
+/// # Errors
+/// When the runtime refuses a header value.
+pub fn streaming(status: u16, headers: &[(&str, &str)], body: &ReadableStream) -> Result<Response> {
+    let list = Headers::new()?;
+    for (name, value) in headers {
+        list.append(name, value)?;
+    }
+    let init = ResponseInit::new();
+    init.set_status(status);
+    init.set_headers(&list);
+    Ok(Response::new_with_opt_readable_stream_and_init(Some(body), &init)?)
 }
 
 /// A problem, with `Retry-After` when it says so.

@@ -83,9 +83,9 @@ fn the_first_deployment_makes_all_in_order() {
             "create the KV namespace moltworker-control-kv",
             "create the R2 bucket moltbot-data",
             "create the D1 database moltworker-platform",
-            "make and keep MOLT_IDENTITY_KEYS, MOLT_SESSION_KEYS, MOLTBOT_GATEWAY_MASTER_TOKEN",
+            "make and keep MOLT_IDENTITY_KEYS, MOLT_SESSION_KEYS, MOLT_REPOSITORY_KEYS, MOLT_SECRET_KEYS, MOLTBOT_GATEWAY_MASTER_TOKEN",
             "apply the migrations of moltworker-platform (they only expand)",
-            "deploy container-gateway: it is not there yet (with MOLT_IDENTITY_KEYS)",
+            "deploy container-gateway: it is not there yet (with MOLT_IDENTITY_KEYS, MOLT_REPOSITORY_KEYS, MOLT_SECRET_KEYS)",
             "deploy admin: it is not there yet (with MOLT_IDENTITY_KEYS)",
             "deploy router: it is not there yet, and takes over bot.example.com (with MOLT_IDENTITY_KEYS, MOLT_SESSION_KEYS, MOLTBOT_GATEWAY_MASTER_TOKEN)",
             "ask whether it works",
@@ -201,7 +201,7 @@ fn legacy_has_to_exist_and_gets_its_fence() {
     let plan = lines(&make(&wanted(&environment), &first).unwrap());
     assert!(plan[3].contains("LEGACY_FENCE_TOKEN"), "{plan:?}");
     assert!(
-        plan[5].contains("(with MOLT_IDENTITY_KEYS, LEGACY_FENCE_TOKEN)"),
+        plan[5].contains("(with MOLT_IDENTITY_KEYS, MOLT_REPOSITORY_KEYS, MOLT_SECRET_KEYS, LEGACY_FENCE_TOKEN)"),
         "{plan:?}"
     );
 }

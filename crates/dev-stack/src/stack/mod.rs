@@ -8,7 +8,7 @@ mod watchdog;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::args::UpArgs;
+use crate::args::{EngineKind, UpArgs};
 use crate::engine::{EngineClient, MissingAgent};
 use crate::ports::{self, PortError};
 use crate::process::child::{Ended, GuardedChild, Launch};
@@ -141,8 +141,12 @@ pub async fn up(args: UpArgs, terminal: Terminal) -> Result<(), StackError> {
 }
 
 impl Stack {
-    fn prepare(args: UpArgs, terminal: Terminal) -> Result<Self, StackError> {
+    fn prepare(mut args: UpArgs, terminal: Terminal) -> Result<Self, StackError> {
         start::check_tools(&args)?;
+        // Known to the engine and the gateway before either runs, and the same when one is started again.
+        if args.engine == EngineKind::Local && args.forward_port == 0 {
+            args.forward_port = ports::free(1)?.into_iter().next().unwrap_or_default();
+        }
         let state = StateDir::open(&args.state_dir)?;
         let secrets = Secrets::load_or_create(&state.secrets())?;
         let router_ports = ports::for_routers(args.port, args.routers)?;

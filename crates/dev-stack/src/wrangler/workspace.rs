@@ -200,10 +200,16 @@ fn vars(worker: Worker, args: &UpArgs, router_ports: &[u16]) -> Vec<(String, Val
         ],
         Worker::Admin => Vec::new(),
         Worker::ContainerGateway => {
-            vec![
+            // Docker's sandboxes reach the internet as the runtime does: there is no engine of ours that could pass anything on.
+            let forwarder = (args.forward_port != 0)
+                .then(|| ("OUTBOUND_FORWARDER", format!("http://127.0.0.1:{}/", args.forward_port)));
+            [
                 ("PUBLIC_ORIGINS", public_origins(router_ports)),
                 ("SANDBOX_AGENT", args.agent.name().to_owned()),
             ]
+            .into_iter()
+            .chain(forwarder)
+            .collect()
         }
         Worker::Legacy => vec![("USERS", users::identity_users())],
     };
@@ -233,6 +239,10 @@ fn secret_vars<'a>(worker: Worker, secrets: &Secrets, legacy: bool) -> Vec<(&'a 
     }
     if worker == Worker::Router {
         vars.push(("MOLT_SESSION_KEYS", secrets.session_keys.to_string()));
+    }
+    if worker == Worker::ContainerGateway {
+        vars.push(("MOLT_REPOSITORY_KEYS", secrets.repository_keys.to_string()));
+        vars.push(("MOLT_SECRET_KEYS", secrets.secret_keys.to_string()));
     }
     if legacy && matches!(worker, Worker::ContainerGateway | Worker::Legacy) {
         vars.push(("LEGACY_FENCE_TOKEN", secrets.legacy_fence.clone()));

@@ -26,6 +26,7 @@ use crate::launch::start::{Supervision, start};
 use crate::limits::{Limits, TIER_VARIABLE};
 use crate::logs::{LogFile, prune};
 use crate::netns::NetworkNamespace;
+use crate::removal;
 
 /// Where programs are looked for unless an image or a client says otherwise.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -269,8 +270,7 @@ impl Engine {
         }
         if let Kind::App(app) = &container.kind {
             let network = lock(&app.network).take();
-            self.remove_directory(&self.files_of(container), network.as_deref())
-                .await;
+            removal::discard(&self.files_of(container), network).await;
         }
         self.containers.remove(&container.name);
         container.state.send_modify(|state| state.removed = true);

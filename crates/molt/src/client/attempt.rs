@@ -89,10 +89,33 @@ impl Client {
         let secret = self.secret().map_err(Failed::Lasting)?;
         let request = match *method {
             Method::PUT => self.agent.put(self.address(path)),
+            // HTTP allows it a body.
+            Method::DELETE => self.agent.delete(self.address(path)).force_send_body(),
             _ => self.agent.post(self.address(path)),
         };
         let request = request.header(SECRET, secret).header("idempotency-key", key);
         self.json(path, self.judged(path, request.send_json(body))?)
+    }
+
+    /// `POST` of JSON that may be repeated as it is.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub fn try_post(&self, path: &str, body: &impl serde::Serialize) -> Result<Value, Failed> {
+        let secret = self.secret().map_err(Failed::Lasting)?;
+        let request = self.agent.post(self.address(path)).header(SECRET, secret);
+        self.json(path, self.judged(path, request.send_json(body))?)
+    }
+
+    /// `POST` of bytes of this type that may be repeated as they are.
+    ///
+    /// # Errors
+    /// [`Failed`].
+    pub fn try_post_bytes(&self, path: &str, kind: &str, body: &[u8]) -> Result<Value, Failed> {
+        let secret = self.secret().map_err(Failed::Lasting)?;
+        let request = self.agent.post(self.address(path)).header(SECRET, secret);
+        let request = request.header("content-type", kind);
+        self.json(path, self.judged(path, request.send(body))?)
     }
 
     /// `DELETE`.

@@ -2,6 +2,7 @@
 
 mod args;
 pub mod children;
+mod outcome;
 mod table;
 pub mod watch;
 
@@ -86,6 +87,7 @@ fn show(client: &Client, job: &JobId, json: bool) -> Result<(), ClientError> {
     }
     let view = watch::read(&path, &answer)?;
     table::print(std::slice::from_ref(&view))?;
+    outcome::print(&view)?;
     if view.progress.is_some() {
         show::line("")?;
         children::print(view.kind, &children::of(client, job)?)?;
@@ -172,6 +174,7 @@ pub fn finish(
         show::line(&answer.to_string())?;
     } else {
         table::print(std::slice::from_ref(&*view))?;
+        outcome::print(&view)?;
         if view.progress.is_some() {
             show::line("")?;
             children::print(view.kind, &children::of(client, job)?)?;

@@ -31,7 +31,7 @@ pub struct Wake {
 pub enum Scope {
     /// The agent's process; the disk stays
     Agent,
-    /// The whole container; the disk goes
+    /// The whole container; the disk is saved and restored
     Sandbox,
 }
 

@@ -3,12 +3,12 @@
 use super::args::Destroy;
 use super::{end, path};
 use crate::client::{Client, ClientError};
+use crate::confirm::Question;
 use crate::console::Console;
 use crate::exec::{submit_with, user};
 use crate::follow::Patience;
 use molt_common::api::lifecycle::{ChangeAccepted, DestroyRequest};
 use molt_common::problem::Obstacle;
-use std::io::{IsTerminal, stderr, stdin};
 use std::process::ExitCode;
 use ureq::http::Method;
 
@@ -25,7 +25,7 @@ pub fn run(client: &Client, asked: &Destroy, json: bool) -> Result<ExitCode, Cli
     let interrupts = asked.how.submission.interrupts()?;
     let key = asked.how.submission.key();
     let mut body = DestroyRequest {
-        discard_disk: true,
+        discard_disk: false,
         confirm: None,
         timeout_ms: asked.how.timeout,
     };
@@ -46,19 +46,11 @@ pub fn run(client: &Client, asked: &Destroy, json: bool) -> Result<ExitCode, Cli
 }
 
 fn confirm(whose: &str, console: &mut Console) -> Result<(), ClientError> {
-    let refused = |text: &str| Err(ClientError::Argument(text.to_owned()));
-    if !stdin().is_terminal() || !stderr().is_terminal() {
-        return refused("destroy discards all that a user has in his sandbox: --yes says that it is meant");
+    Question {
+        name: whose,
+        warning: &format!("This stops the sandbox of {whose} and ends what runs in it; its disk is saved first."),
+        without_terminal: "destroy stops a user's sandbox and ends what runs in it: --yes says that it is meant",
+        declined: "nothing was destroyed",
     }
-    console.ask(&format!(
-        "This discards all that {whose} has in the sandbox. Type {whose} to go on: "
-    ));
-    let mut line = String::new();
-    stdin().read_line(&mut line)?;
-    console.entered();
-    if line.trim() == whose {
-        Ok(())
-    } else {
-        refused("nothing was destroyed")
-    }
+    .ask(console)
 }

@@ -58,7 +58,7 @@ pub fn restart(client: &Client, asked: &Restart, json: bool) -> Result<ExitCode,
     )
 }
 
-/// Kills what is in one and starts it from nothing.
+/// Kills what is in one and starts it with what was saved last.
 ///
 /// # Errors
 /// See [`ClientError`].

@@ -111,7 +111,7 @@ pub struct Forward {
     /// Begins although a rollback killed the flag
     #[arg(long)]
     pub lift_kill: bool,
-    /// When it has to be undone, users who were moved go back although the disk of their sandbox is lost by that
+    /// When it has to be undone, users who were moved go back without what they made here
     #[arg(long)]
     pub discard_disk: bool,
     /// Undoes although nothing is bound as LEGACY, so that nobody is answered then
@@ -137,7 +137,7 @@ pub struct Back {
     /// Why, for the history of the flags and the audit trail
     #[arg(long, default_value = "rollback")]
     pub reason: String,
-    /// Users go back although the disk of their sandbox is lost by that; without it they stay where their data is
+    /// Users go back without what they made here; without it that is written for LEGACY first, and who cannot be written stays
     #[arg(long)]
     pub discard_disk: bool,
     /// Does it although nothing is bound as LEGACY, so that nobody is answered

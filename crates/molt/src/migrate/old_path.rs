@@ -91,7 +91,8 @@ fn show_user(run: &Run<'_>, flag: Flag, user: &Probe, wanted: &Wanted) -> Result
             let how_many =
                 users::counts(run).map_or_else(|_| "those".to_owned(), |users| format!("{} users", users.new));
             let text = format!(
-                "{name}: {how_many} who were moved stay where their data is, {subject} among them ({said}); --discard-disk sends them back without it"
+                "{name}: {how_many} who were moved are not back yet, {subject} among them ({said}): each goes back once what he made is written for LEGACY, \
+                 and stays where it cannot be; --discard-disk sends them back without it"
             );
             run.report.tell(
                 "users_stay",

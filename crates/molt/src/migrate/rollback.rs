@@ -140,7 +140,7 @@ fn rehearse(run: &Run<'_>, options: &Back, flags: &[Flag], legacy: bool) {
     let disks = if options.discard_disk {
         "their disk is lost"
     } else {
-        "users stay where their data is"
+        "users go back with what they made, which is written for LEGACY first"
     };
     tell(format!("kill {} by the flags API, {disks}", names(flags).join(" and ")));
     tell(format!(
