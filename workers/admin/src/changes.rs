@@ -25,14 +25,14 @@ pub fn read(answer: ChangeAnswer, wanted: &Wanted) -> Result<ChangeView, Problem
 /// 409 for what would throw away a disk that the caller did not give up.
 pub fn would_discard_disk(since: Option<Millis>, title: &str) -> Problem {
     let disk = match since {
-        Some(since) => format!("The sandbox has a disk that has been written to since {}", since.iso()),
+        Some(since) => format!("The sandbox has something on its disk since {}", since.iso()),
         None => "The sandbox may have a disk".into(),
     };
     Problem::new(
         409,
         "would_discard_disk",
         format!(
-            "{disk}, and {title:?} would discard it: there are no snapshots. Send discardDisk: true if that is meant."
+            "{disk} that is in no snapshot, and {title:?} would discard that. Send discardDisk: true if that is meant."
         ),
     )
 }

@@ -5,6 +5,8 @@ pub mod adoption;
 pub mod calls;
 pub mod deliver;
 pub mod flag_calls;
+mod profile;
+pub mod recovery;
 pub mod store;
 
 use worker::{Env, Result, Stub};

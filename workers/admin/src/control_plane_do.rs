@@ -2,11 +2,12 @@
 
 use crate::control_plane::adoption::{self, Watch};
 use crate::control_plane::calls::{
-    EndOneSession, KeepKey, KeyPage, ListKeys, NoteJob, NoteUse, Outcome, ReadBootstrap, ReadKey, ReadTrust, RevokeKey,
-    SetInvitation, SetSuspension, SwitchBootstrap,
+    EndOneSession, ForgetUser, KeepKey, KeyPage, ListKeys, NoteJob, NoteUse, Outcome, ReadBootstrap, ReadKey,
+    ReadTrust, RevokeKey, SetInvitation, SetProfile, SetSuspension, SwitchBootstrap,
 };
 use crate::control_plane::deliver;
 use crate::control_plane::flag_calls::{ChangeFlag, ReadFlagHistory, ReadFlags};
+use crate::control_plane::recovery;
 use crate::control_plane::store::{Store, Task};
 use molt_common::audit_call::VerifyChain;
 use molt_common::object_call::Call;
@@ -138,9 +139,18 @@ impl ControlPlane {
                 let changed = store.set_suspension(&call::read(&mut request).await?)?;
                 call::answer::<SetSuspension>(&self.copied(&store, changed).await?)
             }
+            SetProfile::PATH => {
+                let changed = store.set_profile(&call::read(&mut request).await?)?;
+                call::answer::<SetProfile>(&self.copied(&store, changed).await?)
+            }
             SetInvitation::PATH => {
                 let changed = store.set_invitation(&call::read(&mut request).await?)?;
                 call::answer::<SetInvitation>(&self.copied(&store, changed).await?)
+            }
+            ForgetUser::PATH => {
+                store.forget_user(&call::read(&mut request).await?)?;
+                self.carry_on().await?;
+                call::answer::<ForgetUser>(&())
             }
             ReadFlags::PATH => {
                 adoption::look(self, &store).await?;
@@ -168,6 +178,7 @@ impl ControlPlane {
                 let verify: VerifyChain = call::read(&mut request).await?;
                 call::answer::<VerifyChain>(&store.audit().verify(&verify)?)
             }
+            path if path.starts_with(recovery::PREFIX) => recovery::answer(self, &mut request).await,
             _ => Response::error("no such call", 404),
         }
     }

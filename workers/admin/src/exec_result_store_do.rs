@@ -1,15 +1,16 @@
 //! The `ExecResultStore` Durable Object: accepts, drives and keeps the commands of one sandbox.
 
 use crate::exec_store::calls::{Cancel, Get, ReadJob, Stats, Submit};
-use crate::exec_store::read_calls::{AwaitEnd, FollowOutput, ListExecs, ReadOutput};
+use crate::exec_store::read_calls::{AwaitEnd, Erase, FollowOutput, ListExecs, ReadOutput};
 use crate::exec_store::sighting::Sighting;
 use crate::exec_store::watch::Watches;
-use crate::exec_store::{announce, drive, store::Store};
+use crate::exec_store::{announce, drive, recovery, store::Store};
 use molt_common::audit_call::VerifyChain;
 use molt_common::object_call::Call;
+use molt_common::recovery::call::{ExportState, RestoreState};
 use molt_platform::audit_log::AuditLog;
 use molt_platform::unwound::unwound;
-use molt_platform::{call, log};
+use molt_platform::{call, log, sql, transaction};
 use serde_json::json;
 use std::cell::Cell;
 use std::panic::RefUnwindSafe;
@@ -96,7 +97,16 @@ impl ExecResultStore {
                 let asked: ReadOutput = call::read(&mut request).await?;
                 call::answer::<ReadOutput>(&self.read_output(&asked).await?)
             }
+            Erase::PATH => call::answer::<Erase>(&self.erase().await?),
             FollowOutput::PATH => self.follow_output(call::read(&mut request).await?),
+            ExportState::PATH => {
+                let page = recovery::export(self, call::read(&mut request).await?)?;
+                call::answer::<ExportState>(&page)
+            }
+            RestoreState::PATH => {
+                let restored = recovery::restore(self, &call::read(&mut request).await?).await?;
+                call::answer::<RestoreState>(&restored)
+            }
             VerifyChain::PATH => {
                 let verify: VerifyChain = call::read(&mut request).await?;
                 // The tables exist then.
@@ -115,6 +125,18 @@ impl ExecResultStore {
             self.tables_exist.set(true);
         }
         Ok(Store::of(&self.state))
+    }
+
+    /// Empties it. A step that is under way finds nothing to store into.
+    async fn erase(&self) -> Result<u64> {
+        // The tables exist then.
+        self.store()?;
+        let rows = transaction::atomically(&self.state, || {
+            // One row that counts the steps of the alarm belongs to the table.
+            sql::erase(&self.state.storage().sql(), &["steps"])
+        })?;
+        self.state.storage().delete_alarm().await?;
+        Ok(rows)
     }
 
     /// Sets the alarm when there is work and none is set: whatever became of the last one, the next request brings the work on.

@@ -7,6 +7,7 @@ mod list;
 pub mod queue;
 pub mod read_calls;
 mod read_output;
+pub mod recovery;
 pub mod sighting;
 pub mod store;
 mod stream;

@@ -7,6 +7,7 @@ use http::StatusCode;
 use http::header::IF_MATCH;
 use http::request::Parts;
 use molt_common::admin_key::KeyId;
+use molt_common::agent_config;
 use molt_common::id::UserId;
 use molt_common::job_cursor::JobCursor;
 use molt_common::problem::Problem;
@@ -15,6 +16,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
+use worker::send::SendWrapper;
 
 /// Longest body that is read.
 pub const LONGEST_BODY: usize = 1024 * 1024;
@@ -102,6 +104,32 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalB
     }
 }
 
+/// The request as the runtime gave it: its body is passed on without being read here. Handlers of other routes have none.
+#[derive(Clone)]
+pub struct Streamed(SendWrapper<web_sys::Request>);
+
+impl Streamed {
+    /// This one.
+    pub fn new(request: web_sys::Request) -> Self {
+        Self(SendWrapper::new(request))
+    }
+
+    /// The request.
+    pub fn request(&self) -> &web_sys::Request {
+        &self.0
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Streamed {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        // The worker's entry puts it there.
+        let streamed = parts.extensions.get::<Self>().cloned();
+        streamed.ok_or_else(|| Problem::internal().into())
+    }
+}
+
 /// The path's parameters as text, by name.
 pub struct Parameters(BTreeMap<String, String>);
 
@@ -174,6 +202,27 @@ impl<S: Send + Sync> FromRequestParts<S> for IfMatch {
             return Err(Problem::invalid("If-Match", "must be one version in quotes, such as \"3\"").into());
         }
         Ok(Self(version))
+    }
+}
+
+/// `If-Match`: the content hash of what is to be changed, if the caller says one.
+pub struct IfHash(pub Option<String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for IfHash {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let mut given = parts.headers.get_all(IF_MATCH).iter();
+        let (first, second) = (given.next(), given.next());
+        let Some(value) = first else { return Ok(Self(None)) };
+        // What compresses an answer on its way marks its tag as weak; the document is the same.
+        let text = value.to_str().unwrap_or_default();
+        let text = text.strip_prefix("W/").unwrap_or(text);
+        let hash = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        match hash.filter(|hash| agent_config::is_hash(hash)) {
+            Some(hash) if second.is_none() => Ok(Self(Some(hash.to_owned()))),
+            _ => Err(Problem::invalid("If-Match", "must be one content hash in quotes").into()),
+        }
     }
 }
 

@@ -4,20 +4,27 @@ mod bulk_job;
 mod bulk_job_do;
 mod caller;
 mod changes;
+mod confirm;
 mod control_plane;
 mod control_plane_do;
+mod cost;
 mod exec_result_store_do;
 mod exec_store;
 mod extract;
 mod idempotency;
 mod internal;
 mod job_index;
+mod metrics;
 mod permission;
 mod placements;
 mod rate_limiter;
 mod rate_limiter_do;
+mod recovery;
 mod respond;
 mod routes;
+mod user_export;
+mod user_removal;
+mod user_removal_do;
 mod users;
 
 use molt_common::control::header::REQUEST_ID;
@@ -98,6 +105,12 @@ async fn answer(request: Request, env: Env, context: Context) -> Result<Response
         }
     }
     caller::note_use(&env, &context, &identity);
+    // A second handle to the same request; its own method `clone` would tee the body.
+    let streamed = routes::files::is_at(path).then(|| extract::Streamed::new(Clone::clone(&request)));
+    let request = match &streamed {
+        Some(_) => molt_platform::forward::without_body(&request)?,
+        None => request,
+    };
     // The runtime passes on values that HTTP does not allow; the `http` crate does not.
     let Ok(mut incoming) = HttpRequest::try_from(worker::Request::from(request)) else {
         let problem = Problem::invalid("headers", "hold a value that HTTP does not allow").request(&identity.rid);
@@ -105,6 +118,9 @@ async fn answer(request: Request, env: Env, context: Context) -> Result<Response
     };
     let request_id = identity.rid.clone();
     incoming.extensions_mut().insert(identity);
+    if let Some(streamed) = streamed {
+        incoming.extensions_mut().insert(streamed);
+    }
     let mut response = routes::router(&env).call(incoming).await?;
     if let Some(respond::Failure(problem)) = response.extensions_mut().remove() {
         let answer = molt_platform::respond::problem(&problem.request(&request_id))?;

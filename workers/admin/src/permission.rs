@@ -14,8 +14,14 @@ use molt_common::scope::{Scope, permits};
 use utoipa::openapi::{OpenApi, security::SecurityRequirement};
 
 /// Jobs are about commands or about sandboxes: either scope opens the route, and the handler asks for that of the job's kind ([`of_kind`]).
-const SOME_JOBS_READ: &[Scope] = &[Scope::ExecRead, Scope::FleetRead];
-const SOME_JOBS_WRITE: &[Scope] = &[Scope::ExecWrite, Scope::FleetWrite];
+const SOME_JOBS_READ: &[Scope] = &[Scope::ExecRead, Scope::FleetRead, Scope::ConfigRead, Scope::BackupRead];
+const SOME_JOBS_WRITE: &[Scope] = &[
+    Scope::ExecWrite,
+    Scope::FleetWrite,
+    Scope::ConfigWrite,
+    Scope::BackupWrite,
+    Scope::UsersRemoveWrite,
+];
 
 /// What is asked of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,8 +37,20 @@ pub const fn of_kind(kind: JobKind, asks: Asks) -> Scope {
     match (kind, asks) {
         (JobKind::Exec | JobKind::BulkExec, Asks::Read) => Scope::ExecRead,
         (JobKind::Exec | JobKind::BulkExec, Asks::Write) => Scope::ExecWrite,
-        (JobKind::Lifecycle | JobKind::BulkRestart, Asks::Read) => Scope::FleetRead,
+        (JobKind::Lifecycle | JobKind::BulkRestart | JobKind::UserRemoval, Asks::Read) => Scope::FleetRead,
         (JobKind::Lifecycle | JobKind::BulkRestart, Asks::Write) => Scope::FleetWrite,
+        (JobKind::UserRemoval, Asks::Write) => Scope::UsersRemoveWrite,
+        (JobKind::BulkConfig, Asks::Read) => Scope::ConfigRead,
+        (JobKind::BulkConfig, Asks::Write) => Scope::ConfigWrite,
+    }
+}
+
+/// The scope that opens those jobs of this kind that are about snapshots, beside [`of_kind`]: whoever may ask for one may follow it.
+pub const fn of_snapshots(kind: JobKind, asks: Asks) -> Option<Scope> {
+    match (kind, asks) {
+        (JobKind::Lifecycle, Asks::Read) => Some(Scope::BackupRead),
+        (JobKind::Lifecycle, Asks::Write) => Some(Scope::BackupWrite),
+        _ => None,
     }
 }
 
@@ -44,7 +62,14 @@ pub const TABLE: &[(&str, &str, &[Scope])] = &[
     ("GET", "/api/super/users/{id}/state", &[Scope::FleetRead]),
     ("GET", "/api/super/users/{id}/state/v2", &[Scope::FleetRead]),
     ("GET", "/api/super/state/dashboard", &[Scope::FleetRead]),
+    ("GET", "/api/super/metrics", &[Scope::FleetRead]),
     ("GET", "/api/super/migration", &[Scope::FleetRead]),
+    ("POST", "/api/super/users", &[Scope::UsersWrite]),
+    ("GET", "/api/super/users/{id}", &[Scope::FleetRead]),
+    ("PATCH", "/api/super/users/{id}", &[Scope::UsersWrite]),
+    ("DELETE", "/api/super/users/{id}", &[Scope::UsersRemoveWrite]),
+    ("GET", "/api/super/users/{id}/removal", &[Scope::FleetRead]),
+    ("GET", "/api/super/users/{id}/export", &[Scope::BackupAccessWrite]),
     ("POST", "/api/super/users/{id}/suspend", &[Scope::UsersWrite]),
     ("POST", "/api/super/users/{id}/reinstate", &[Scope::UsersWrite]),
     ("GET", "/api/super/invitations", &[Scope::FleetRead]),
@@ -68,6 +93,14 @@ pub const TABLE: &[(&str, &str, &[Scope])] = &[
     ("GET", "/api/super/jobs/{id}/children", SOME_JOBS_READ),
     ("POST", "/api/super/bulk/exec", &[Scope::ExecWrite]),
     ("POST", "/api/super/bulk/restart", &[Scope::FleetWrite]),
+    ("POST", "/api/super/bulk/config-patch", &[Scope::ConfigWrite]),
+    ("GET", "/api/super/users/{id}/config", &[Scope::ConfigRead]),
+    ("PUT", "/api/super/users/{id}/config", &[Scope::ConfigWrite]),
+    ("PATCH", "/api/super/users/{id}/config", &[Scope::ConfigWrite]),
+    ("GET", "/api/super/users/{id}/config/history", &[Scope::ConfigRead]),
+    ("GET", "/api/super/users/{id}/config/diff", &[Scope::ConfigRead]),
+    ("POST", "/api/super/users/{id}/config/rollback", &[Scope::ConfigWrite]),
+    ("POST", "/api/super/users/{id}/config/reload", &[Scope::ConfigWrite]),
     ("POST", "/api/super/users/{id}/wake", &[Scope::FleetWrite]),
     ("POST", "/api/super/users/{id}/restart", &[Scope::FleetWrite]),
     ("POST", "/api/super/users/{id}/restart-async", &[Scope::FleetWrite]),
@@ -76,8 +109,72 @@ pub const TABLE: &[(&str, &str, &[Scope])] = &[
     ("PUT", "/api/super/users/{id}/tier", &[Scope::FleetWrite]),
     ("GET", "/api/super/users/{id}/image", &[Scope::FleetRead]),
     ("PUT", "/api/super/users/{id}/image", &[Scope::FleetWrite]),
+    ("GET", "/api/super/users/{id}/files", &[Scope::FilesRead]),
+    ("POST", "/api/super/users/{id}/files/batch", &[Scope::FilesWrite]),
+    ("GET", "/api/super/users/{id}/files/{*path}", &[Scope::FilesRead]),
+    ("PUT", "/api/super/users/{id}/files/{*path}", &[Scope::FilesWrite]),
+    ("DELETE", "/api/super/users/{id}/files/{*path}", &[Scope::FilesWrite]),
     ("GET", "/api/super/users/{id}/keep-alive", &[Scope::FleetRead]),
     ("PUT", "/api/super/users/{id}/keep-alive", &[Scope::FleetWrite]),
+    ("GET", "/api/super/users/{id}/outbound", &[Scope::FleetRead]),
+    ("PUT", "/api/super/users/{id}/outbound", &[Scope::FleetWrite]),
+    ("DELETE", "/api/super/users/{id}/outbound", &[Scope::FleetWrite]),
+    ("GET", "/api/super/users/{id}/backups", &[Scope::BackupRead]),
+    ("POST", "/api/super/users/{id}/backups", &[Scope::BackupWrite]),
+    (
+        "POST",
+        "/api/super/users/{id}/backups/access",
+        &[Scope::BackupAccessWrite],
+    ),
+    ("GET", "/api/super/users/{id}/backups/import", &[Scope::BackupRead]),
+    ("POST", "/api/super/users/{id}/backups/import", &[Scope::BackupWrite]),
+    ("POST", "/api/super/users/{id}/backups/prune", &[Scope::BackupWrite]),
+    ("GET", "/api/super/users/{id}/backups/{snapshot}", &[Scope::BackupRead]),
+    (
+        "DELETE",
+        "/api/super/users/{id}/backups/{snapshot}",
+        &[Scope::BackupWrite],
+    ),
+    (
+        "POST",
+        "/api/super/users/{id}/backups/{snapshot}/restore",
+        &[Scope::BackupWrite],
+    ),
+    (
+        "POST",
+        "/api/super/users/{id}/backups/{snapshot}/verify",
+        &[Scope::BackupWrite],
+    ),
+    (
+        "POST",
+        "/api/super/users/{id}/backups/{snapshot}/pin",
+        &[Scope::BackupWrite],
+    ),
+    (
+        "POST",
+        "/api/super/users/{id}/backups/{snapshot}/unpin",
+        &[Scope::BackupWrite],
+    ),
+    (
+        "POST",
+        "/api/super/users/{id}/backups/{snapshot}/release",
+        &[Scope::BackupWrite],
+    ),
+    ("POST", "/api/super/users/{id}/sync-async", &[Scope::BackupWrite]),
+    ("POST", "/api/super/users/{id}/force-sync", &[Scope::BackupWrite]),
+    ("POST", "/api/super/users/{id}/backup-safe", &[Scope::BackupWrite]),
+    ("GET", "/api/super/users/{id}/r2-status", &[Scope::BackupRead]),
+    ("GET", "/api/super/users/{id}/r2-health", &[Scope::BackupRead]),
+    ("GET", "/api/super/cost", &[Scope::CostRead]),
+    ("GET", "/api/super/cost/rates", &[Scope::CostRead]),
+    ("GET", "/api/super/cost/users/{id}", &[Scope::CostRead]),
+    ("GET", "/api/super/users/{id}/cost", &[Scope::CostRead]),
+    ("GET", "/api/super/users/{id}/budget", &[Scope::CostRead]),
+    ("PUT", "/api/super/users/{id}/budget", &[Scope::CostWrite]),
+    ("DELETE", "/api/super/users/{id}/budget", &[Scope::CostWrite]),
+    ("GET", "/api/super/users/{id}/secrets", &[Scope::SecretsRead]),
+    ("PUT", "/api/super/users/{id}/secrets/{name}", &[Scope::SecretsWrite]),
+    ("DELETE", "/api/super/users/{id}/secrets/{name}", &[Scope::SecretsWrite]),
     ("GET", "/api/super/keys", &[Scope::KeysWrite]),
     ("POST", "/api/super/keys", &[Scope::KeysWrite]),
     ("GET", "/api/super/keys/{id}", &[Scope::KeysWrite]),
@@ -85,6 +182,15 @@ pub const TABLE: &[(&str, &str, &[Scope])] = &[
     ("DELETE", "/api/super/keys/{id}", &[Scope::KeysWrite]),
     ("DELETE", "/api/super/keys/bootstrap", &[Scope::KeysWrite]),
     ("GET", "/api/super/audit/verify", &[Scope::AuditRead]),
+    ("GET", "/api/super/recovery", &[Scope::RecoveryRead]),
+    ("GET", "/api/super/recovery/export", &[Scope::RecoveryRead]),
+    ("POST", "/api/super/recovery/restore", &[Scope::RecoveryWrite]),
+    (
+        "POST",
+        "/api/super/recovery/restore/members/{number}",
+        &[Scope::RecoveryWrite],
+    ),
+    ("POST", "/api/super/recovery/restore/finish", &[Scope::RecoveryWrite]),
     ("GET", "/api/super/flags", &[Scope::FleetRead]),
     ("GET", "/api/super/flags/{name}", &[Scope::FleetRead]),
     ("PUT", "/api/super/flags/{name}", &[Scope::FlagsWrite]),
@@ -175,7 +281,7 @@ fn unlisted(method: &Method, route: &str) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::{Asks, TABLE, of_kind, wanted};
+    use super::{Asks, TABLE, of_kind, of_snapshots, wanted};
     use crate::routes::documented;
     use molt_common::job_id::JobKind;
 
@@ -224,6 +330,8 @@ mod tests {
             for (method, asks) in [("GET", Asks::Read), ("DELETE", Asks::Write)] {
                 let scopes = wanted(method, "/api/super/jobs/{id}").unwrap_or_default();
                 assert!(scopes.contains(&of_kind(kind, asks)), "{kind:?} {asks:?}");
+                let besides = of_snapshots(kind, asks);
+                assert!(besides.is_none_or(|scope| scopes.contains(&scope)), "{kind:?} {asks:?}");
             }
         }
         assert_ne!(

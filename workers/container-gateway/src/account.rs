@@ -5,16 +5,21 @@ use molt_common::audit_call::NoteEnrolment;
 use molt_common::id::{SandboxId, UserId};
 use molt_common::signup::{self, Address, Decision, Policy, Refusal, StatedEmail};
 use molt_common::time::Millis;
-use molt_platform::{call, entropy, log, settings};
+use molt_platform::{call, d1, entropy, log, settings};
 use serde::Deserialize;
 use serde_json::json;
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::time::Duration;
 use worker::d1::{D1Database, D1PreparedStatement, D1Type};
 use worker::{Env, Result};
 
 /// The row is read again after this long, so that a suspension is seen soon.
 const FRESH_MS: u64 = 10_000;
+/// While the database does not answer, calls of an agent go by a row that is at most this old.
+const STALE_MS: u64 = 300_000;
+/// Whether a user may go on is known within this time, or nobody can tell: the alarm of his sandbox waits for it.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 /// Rows that an isolate remembers at most.
 const MOST: usize = 2_000;
 
@@ -53,18 +58,47 @@ pub async fn admit(env: &Env, user: UserId, email: StatedEmail<'_>, request_id: 
         return Ok(account);
     }
     let account = look_up(env, user, email, now, request_id).await?;
+    remember(user, now, account);
+    Ok(account)
+}
+
+/// The same for whom a call of his agent is made: as his row said within the last seconds. While the database is away, as it said within the last
+/// minutes; nobody is let through of whom nothing is known.
+pub async fn may_go_on(env: &Env, user: UserId) -> Result<bool> {
+    let now = entropy::now();
+    let known = KNOWN.with_borrow(|known| known.get(&user).copied());
+    let is_active = |account: Account| matches!(account, Account::Active { .. });
+    if let Some((at, account)) = known
+        && now.since(at) < FRESH_MS
+    {
+        return Ok(is_active(account));
+    }
+    let found = async { row(&env.d1("PLATFORM_DB")?, user)?.first::<Row>(None).await };
+    match (found.await, known) {
+        (Ok(Some(row)), _) => {
+            let account = Account::from(row);
+            remember(user, now, account);
+            Ok(is_active(account))
+        }
+        (Ok(None), _) => Ok(false),
+        (Err(_), Some((at, account))) if now.since(at) < STALE_MS => Ok(is_active(account)),
+        (Err(error), _) => Err(error),
+    }
+}
+
+fn remember(user: UserId, now: Millis, account: Account) {
     KNOWN.with_borrow_mut(|known| {
         if known.len() >= MOST {
             known.clear();
         }
         known.insert(user, (now, account));
     });
-    Ok(account)
 }
 
 /// Whether a user who has a sandbox may go on having one, as his row says now. One whose row is gone may not.
 pub async fn may_have_one(env: &Env, user: UserId) -> Result<bool> {
-    let row = row(&env.d1("PLATFORM_DB")?, user)?.first::<Row>(None).await?;
+    let found = async { row(&env.d1("PLATFORM_DB")?, user)?.first::<Row>(None).await };
+    let row = d1::in_time(env, PATIENCE, found).await?;
     Ok(row.is_some_and(|row| matches!(row.into(), Account::Active { .. })))
 }
 

@@ -3,15 +3,18 @@
 use crate::account::{self, Account};
 use crate::sandbox::refusal::{self, Asker};
 use crate::sandbox::{ownership, traffic};
-use crate::{boot_page, internal, progress, restart};
+use crate::{boot_page, internal, outbound, progress, providers, repository, restart};
 use molt_common::access;
 use molt_common::control::header as control_header;
 use molt_common::id::{SandboxId, UserId};
 use molt_common::identity::{self, Kind};
+use molt_common::outbound_policy;
 use molt_common::ownership::GATEWAY_HOST;
 use molt_common::path;
 use molt_common::problem::Problem;
+use molt_common::repository_path::RepositoryPath;
 use molt_common::sandbox_call::TRAFFIC_HOST;
+use molt_common::sandbox_props::SandboxProps;
 use molt_common::signup::StatedEmail;
 use molt_common::upload;
 use molt_platform::admitted::verified;
@@ -21,21 +24,33 @@ use molt_platform::{call, entropy, log, page, respond};
 use serde_json::json;
 use url::Url;
 use web_sys::{Request, Response};
-use worker::{Env, Result};
+use worker::{Context, Env, Result};
 
 /// Header in which the object learns the owner's tier.
 pub const TIER_HEADER: &str = "x-molt-tier";
 
-/// Answers one request of the router.
-pub async fn answer(request: &Request, env: &Env) -> Result<Response> {
+/// Answers one request of the router, or of a sandbox to its repository, a provider or the internet.
+pub async fn answer(request: &Request, env: &Env, context: Context) -> Result<Response> {
     let url = Url::parse(&request.url()).map_err(|error| worker::Error::RustError(error.to_string()))?;
     let now = entropy::now();
+    // Before anything looks at the path: to whom a sandbox meant to speak is its host.
+    if let Ok(props) = context.props::<SandboxProps>()
+        && !url.host_str().is_some_and(outbound_policy::is_own)
+    {
+        return outbound::answer(request, env, &url, &props).await;
+    }
     // Reached without the router only by a direct call on a developer's machine or a platform check.
     if url.path() == "/health" && header(request, identity::HEADER).is_none() {
         return respond::json(
             200,
             &json!({"status": "healthy", "service": "container-gateway", "timestamp": now.iso()}),
         );
+    }
+    if providers::covers(&url) {
+        return providers::answer(request, env, context, &url).await;
+    }
+    if RepositoryPath::covers(url.path()) {
+        return repository::answer(request, env, &url).await;
     }
     if url.host_str() == Some(GATEWAY_HOST) {
         return internal::answer(request, env, url.path()).await;

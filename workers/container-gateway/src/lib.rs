@@ -4,7 +4,10 @@ mod account;
 mod boot_page;
 mod gateway;
 mod internal;
+mod outbound;
 mod progress;
+mod providers;
+mod repository;
 mod restart;
 mod sandbox;
 mod sandbox_do;
@@ -18,8 +21,9 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// Requests come from the router's service binding only; each carries a signed identity.
+/// Requests come from the router's service binding, each with a signed identity, from sandboxes to their repositories and to providers, each with a
+/// token, and from sandboxes to the internet, where their ways out lead here.
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
-    gateway::answer(&request, &env).await
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    gateway::answer(&request, &env, context).await
 }

@@ -1,7 +1,11 @@
 //! The `Sandbox` Durable Object: the one owner of a sandbox's lifecycle and generation.
 
-use crate::sandbox::{alarm::Alarm, calls, changes, drive, store::Store, traffic, waits::Waits};
+use crate::sandbox::{
+    alarm::Alarm, calls, changes, drive, outbound, providers, repository_name, store::Store, traffic, waits::Waits,
+};
+use molt_common::control::config::ConfigStatus;
 use molt_common::control::header::REQUEST_ID;
+use molt_common::control::provider::ProvidersView;
 use molt_common::ended_sessions::EndedSessions;
 use molt_common::object_call::CALL_HOST;
 use molt_common::problem::Problem;
@@ -42,6 +46,30 @@ pub struct Sandbox {
     pub(crate) alarm: Alarm,
     /// The newest look at the container.
     pub(crate) observation: RefCell<Option<Observation>>,
+    /// When the supervisor was told how its repository is reached last.
+    pub(crate) access_told_at: Cell<Option<Millis>>,
+    /// Whether this memory has seen to it that the sandbox finds its repository.
+    pub(crate) repository_led: Cell<bool>,
+    /// The same for the name of providers.
+    pub(crate) providers_led: Cell<bool>,
+    /// The start and the revision of the secrets that its supervisor is known to have been given.
+    pub(crate) providers_handed: Cell<Option<(u64, u64)>>,
+    /// What the supervisor said of that last, until it was looked at; `None` within from one that takes nothing.
+    pub(crate) providers_told: RefCell<Option<Option<ProvidersView>>>,
+    /// Whether this memory has seen to it that the sandbox's ways out lead where its start said.
+    pub(crate) outbound_led: Cell<bool>,
+    /// Whether this memory has led all of them through the edge, for this start or an earlier one.
+    pub(crate) outbound_caught: Cell<bool>,
+    /// Somebody changes the configuration of the agent just now.
+    pub(crate) config_turn: Cell<bool>,
+    /// What the supervisor said of that configuration last, until it was looked at.
+    pub(crate) config_told: RefCell<Option<ConfigStatus>>,
+    /// When lists were told last what was counted.
+    pub(crate) usage_told_at: Cell<Option<Millis>>,
+    /// When it was seen to that the user's secrets are sealed under the current key.
+    pub(crate) secrets_seen_at: Cell<Option<Millis>>,
+    /// Whether there were any then.
+    pub(crate) has_secrets: Cell<bool>,
     tables_exist: Cell<bool>,
 }
 
@@ -94,11 +122,26 @@ impl DurableObject for Sandbox {
             followed_at: Cell::new(None),
             alarm: Alarm::default(),
             observation: RefCell::default(),
+            access_told_at: Cell::new(None),
+            repository_led: Cell::new(false),
+            providers_led: Cell::new(false),
+            providers_handed: Cell::new(None),
+            providers_told: RefCell::default(),
+            outbound_led: Cell::new(false),
+            outbound_caught: Cell::new(false),
+            config_turn: Cell::new(false),
+            config_told: RefCell::default(),
+            usage_told_at: Cell::new(None),
+            secrets_seen_at: Cell::new(None),
+            has_secrets: Cell::new(false),
             tables_exist: Cell::new(false),
         }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
+        repository_name::keep(self).await;
+        providers::name::keep(self).await;
+        outbound::keep(self).await;
         if request.url()?.host_str() == Some(CALL_HOST) {
             return unwound(calls::answer(self, request)).await?;
         }
@@ -116,6 +159,9 @@ impl DurableObject for Sandbox {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        repository_name::keep(self).await;
+        providers::name::keep(self).await;
+        outbound::keep(self).await;
         let driven = unwound(changes::drive::telling(self, drive::run(self))).await;
         if let Err(error) = driven.unwrap_or_else(|panicked| Err(panicked.into())) {
             // The runtime would repeat a failed alarm with growing pauses; ours has its own pace.

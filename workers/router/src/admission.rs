@@ -103,8 +103,8 @@ pub async fn caller(call: &Call<'_>, auth: Auth) -> Result<Caller, Refusal> {
     match auth {
         Auth::Admin => admin(call).await,
         Auth::User => Ok(Caller::User(Box::new(session::of(call).await?))),
-        // The table is tested to have no such row: closed all the same.
-        Auth::None => Err(Problem::internal().into()),
+        // No row of the table that leads here has these: closed all the same.
+        Auth::None | Auth::Repository => Err(Problem::internal().into()),
     }
 }
 

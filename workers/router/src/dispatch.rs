@@ -4,7 +4,7 @@ use crate::admission::{self, Caller, Refusal};
 use crate::body::Body;
 use crate::placement::{self, Side};
 use crate::rollout::{self, Stamp};
-use crate::{finish, legacy, limits, pages, trust};
+use crate::{finish, legacy, limits, pages, repository, trust};
 use molt_common::access;
 use molt_common::control::SessionEnd;
 use molt_common::identity;
@@ -125,6 +125,7 @@ async fn route_call(call: &Call<'_>) -> Answered {
         ),
         Target::Router(page) => ("router", Auth::None, own_page(call, route, page).await),
         Target::AdminApi => backend(call, route, "admin", "ADMIN_API").await,
+        Target::ContainerGateway if route.auth == Auth::Repository => repository::answer(call, route).await,
         Target::ContainerGateway => backend(call, route, "container-gateway", GATEWAY).await,
     }
 }

@@ -9,6 +9,7 @@ mod limits;
 mod pages;
 mod placement;
 mod provider;
+mod repository;
 mod rollout;
 mod session;
 mod tokens;

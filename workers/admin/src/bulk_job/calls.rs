@@ -10,6 +10,7 @@ use molt_common::object_call::Call;
 use molt_common::sandbox_change::RestartScope;
 use molt_lifecycle::bulk::BulkLimits;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// In whose sandbox, and with which tier where that is started.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -34,6 +35,20 @@ pub enum Work {
         /// How.
         restart: RestartWork,
     },
+    /// The agent's configuration is patched.
+    Config {
+        /// How.
+        config: ConfigWork,
+    },
+}
+
+/// How configurations are patched.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ConfigWork {
+    /// RFC 7396.
+    pub patch: Value,
+    /// Why.
+    pub reason: Option<String>,
 }
 
 /// How sandboxes are restarted.

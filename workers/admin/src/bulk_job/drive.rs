@@ -9,7 +9,7 @@ use crate::job_index::outbox::Outbox;
 use futures_util::future::{Either, LocalBoxFuture, join, select};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use molt_common::time::Millis;
-use molt_lifecycle::bulk::{ChildAnswer, Step};
+use molt_lifecycle::bulk::{BulkJob as Job, CALL_LEASE_MS, ChildAnswer, Step};
 use molt_platform::{entropy, log};
 use serde_json::json;
 use std::pin::pin;
@@ -18,6 +18,10 @@ use worker::{Delay, Result};
 
 /// An alarm step ends after about this long and is continued by the next, so that no step is cut.
 const STEP_MS: u64 = 6_500;
+/// What has no answer so long after that is slow, and its answer would be lost with the step: the step goes on, and with it the others' work.
+const SLOW_MS: u64 = 1_000;
+/// Nothing is begun any more after so long. What is under way then has its whole lease, and far less than the quarter of an hour that an alarm may take.
+const ASKING_MS: u64 = 30_000;
 /// The control plane is waited for as long beside the work, and at the end.
 const NOTING: Duration = Duration::from_secs(4);
 const LAST_NOTING: Duration = Duration::from_millis(1_500);
@@ -70,13 +74,17 @@ async fn forget(object: &BulkJob) -> Result<()> {
 
 /// Brings the job on for as long as a step may last. Answers when there is more to do; nothing for a job that has ended.
 async fn drive(object: &BulkJob, store: &Store, asked: &Asked) -> Result<Option<Millis>> {
-    let until = entropy::now().plus(STEP_MS);
+    let began = entropy::now();
+    let until = began.plus(STEP_MS);
+    let (goes_on, asks_until) = (until.plus(SLOW_MS), began.plus(ASKING_MS));
+    let ends_at = asks_until.plus(CALL_LEASE_MS);
     let mut under_way: FuturesUnordered<LocalBoxFuture<'_, (Step, Option<ChildAnswer>)>> = FuturesUnordered::new();
     // Whoever waited for the calls of the step before is gone.
     let mut job = store.job()?;
     let before = job.clone();
-    job.resumed();
+    job.resumed(began);
     store.save(asked, &before, &job)?;
+    tell_end(asked, &before, &job);
     loop {
         let now = entropy::now();
         let mut job = store.job()?;
@@ -85,8 +93,8 @@ async fn drive(object: &BulkJob, store: &Store, asked: &Asked) -> Result<Option<
         }
         let before = job.clone();
         let mut due = now.plus(LOOK_MS);
-        // Begun by the next step, which follows at once.
-        if now < until {
+        // What is not begun here is begun by the next step, which follows at once.
+        if now < until || (now >= goes_on && now < asks_until) {
             let canceller = store.canceller()?;
             for step in job.next(now) {
                 match step {
@@ -102,11 +110,12 @@ async fn drive(object: &BulkJob, store: &Store, asked: &Asked) -> Result<Option<
             }
             // Before the first of them is made: futures do nothing until they are polled.
             store.save(asked, &before, &job)?;
+            tell_end(asked, &before, &job);
         }
         if job.state.is_terminal() {
             return Ok(None);
         }
-        if now >= until || (under_way.is_empty() && due >= until) {
+        if now >= ends_at || (under_way.is_empty() && (now >= until || due >= until)) {
             return Ok(Some(due));
         }
         let pause = Duration::from_millis(due.since(now).clamp(1, LOOK_MS));
@@ -126,11 +135,15 @@ fn answered(store: &Store, asked: &Asked, step: &Step, answer: ChildAnswer) -> R
     let jitter = u32::from_le_bytes(entropy::bytes()?);
     job.answered(step, answer, jitter, entropy::now());
     store.save(asked, &before, &job)?;
+    tell_end(asked, &before, &job);
+    Ok(())
+}
+
+fn tell_end(asked: &Asked, before: &Job, job: &Job) {
     if job.state.is_terminal() && !before.state.is_terminal() {
         log::info(
             "bulk_ended",
             json!({"jobId": asked.job_id, "state": job.state, "progress": job.progress()}),
         );
     }
-    Ok(())
 }

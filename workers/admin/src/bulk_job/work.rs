@@ -10,6 +10,7 @@ impl Work {
         match self {
             Self::Exec { request } => request.shown(),
             Self::Restart { restart } => Wanted::Restart { scope: restart.scope }.title(),
+            Self::Config { .. } => "patch configuration".into(),
         }
     }
 
@@ -22,6 +23,10 @@ impl Work {
                 "stdinBytes": request.stdin.as_ref().map_or(0, String::len),
             }),
             Self::Restart { restart } => json!({"restart": restart.scope, "discardDisk": restart.discard_disk}),
+            Self::Config { config } => {
+                let sections = config.patch.as_object().map(|patch| patch.keys().collect::<Vec<_>>());
+                json!({"configSections": sections, "reason": config.reason})
+            }
         }
     }
 }
@@ -36,10 +41,15 @@ mod tests {
     }
 
     #[test]
-    fn both_forms_are_read_and_written_as_they_are_stored() {
+    fn all_forms_are_read_and_written_as_they_are_stored() {
         let exec = json!({"request": {"command": "true"}});
         let restart = json!({"restart": {"scope": "sandbox", "discardDisk": true, "timeoutMs": 5}});
-        for (stored, shown) in [(exec, "true"), (restart, "restart sandbox")] {
+        let config = json!({"config": {"patch": {"a": null}, "reason": null}});
+        for (stored, shown) in [
+            (exec, "true"),
+            (restart, "restart sandbox"),
+            (config, "patch configuration"),
+        ] {
             let work = read(stored.clone());
             assert_eq!(work.shown(), shown);
             let written = serde_json::to_value(&work).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Calls to the `ControlPlane` object, both ends in this worker.
 
 use molt_common::admin_key::{KeyId, KeyRecord};
+use molt_common::api::users::Profile;
 use molt_common::audit::Author;
 use molt_common::id::UserId;
 use molt_common::job_id::JobId;
@@ -233,5 +234,43 @@ pub struct SetInvitation {
 
 impl Call for SetInvitation {
     const PATH: &'static str = "/invitations";
+    type Answer = Outcome;
+}
+
+/// A removed user is nobody any more: neither suspended nor invited. Noted once per job.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ForgetUser {
+    /// Whom.
+    pub user: UserId,
+    /// His address, if it was known.
+    pub email: Option<String>,
+    /// The job that removed him.
+    pub job_id: JobId,
+    /// Who had it done.
+    pub author: Author,
+    /// What was removed, for the audit trail.
+    pub detail: Value,
+}
+
+impl Call for ForgetUser {
+    const PATH: &'static str = "/users/forget";
+    type Answer = ();
+}
+
+/// Create a user, or change how he is called.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct SetProfile {
+    /// Whom.
+    pub user: UserId,
+    /// Tier of a user who is created; `None` for one who is there.
+    pub create: Option<u8>,
+    /// What is set.
+    pub profile: Profile,
+    /// Who does.
+    pub author: Author,
+}
+
+impl Call for SetProfile {
+    const PATH: &'static str = "/users/profile";
     type Answer = Outcome;
 }

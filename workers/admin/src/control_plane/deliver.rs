@@ -1,6 +1,7 @@
 //! Carries changes to where they are read. Nothing here decides anything; whatever fails is tried again.
 
 use super::adoption;
+use super::profile;
 use super::store::{Item, Store, Task};
 use crate::control_plane_do::ControlPlane;
 use futures_util::future::{Either, join, join_all, select};
@@ -101,6 +102,12 @@ async fn task(object: &ControlPlane, item: &Item) -> Result<()> {
                 .await?;
             Ok(())
         }
+        Task::Profile {
+            user,
+            create,
+            profile,
+            at,
+        } => profile::copy(object, *user, *create, profile, *at).await,
         Task::Invitation { email, invited_by, at } => invitation(object, email, invited_by.as_deref(), *at).await,
         // He was let in again before his sandbox could be told: what he opened since is to stay.
         Task::EndSessions {

@@ -4,6 +4,7 @@ mod flags;
 mod keys;
 mod outbox;
 mod people;
+mod recovery;
 
 pub use outbox::{Item, Task};
 
@@ -69,6 +70,7 @@ impl<'a> Store<'a> {
         sql.exec(SCHEMA, None)?;
         sql.exec(flags::SCHEMA, None)?;
         sql.exec(audit_log::SCHEMA, None)?;
+        sql.exec(molt_platform::recovery::SCHEMA, None)?;
         Ok(())
     }
 
@@ -86,7 +88,8 @@ impl<'a> Store<'a> {
     }
 
     /// Performs a change with its note in the audit trail: both or neither. `write` answers whether anything changed; without a change
-    /// there is no note, and when it fails nothing that it wrote remains. `seen_by_routers` says whether routers must learn of it.
+    /// there is no note, and when it fails nothing that it wrote remains. `seen_by_routers` says whether routers must learn of it. Until a restore
+    /// is finished there are no changes.
     fn change<E: From<Error>>(
         &self,
         note: &Note<'_>,
@@ -94,6 +97,7 @@ impl<'a> Store<'a> {
         write: impl FnOnce(Millis) -> std::result::Result<bool, E>,
     ) -> std::result::Result<bool, E> {
         transaction::transaction(self.state, || {
+            self.must_not_be_restoring()?;
             let at = entropy::now();
             if !write(at)? {
                 return Ok(false);

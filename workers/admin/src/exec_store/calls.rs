@@ -34,6 +34,9 @@ pub struct Submit {
     pub idempotency: Option<Idempotency>,
     /// The job that it is a part of.
     pub parent: Option<JobId>,
+    /// The user is suspended and his sandbox does not run: only what was accepted before is answered.
+    #[serde(default)]
+    pub shut_out: bool,
     /// Who submits it.
     pub author: Author,
 }
@@ -46,6 +49,8 @@ pub enum Submitted {
     Accepted { row: Box<Row> },
     /// The key was used with another body.
     OtherBody,
+    /// It would start the sandbox of a suspended user.
+    ShutOut,
     /// Too many have not ended.
     Full {
         /// Begun and not ended.

@@ -39,6 +39,9 @@ impl ExecResultStore {
                 Ok(Submitted::OtherBody)
             };
         }
+        if submit.shut_out {
+            return Ok(Submitted::ShutOut);
+        }
         let (under_way, queued) = store.load()?;
         if let Admission::Full { retry_after_s } = Limits::EXEC.admit(under_way, queued) {
             return Ok(Submitted::Full {

@@ -106,3 +106,13 @@ impl Call for FollowOutput {
     const PATH: &'static str = "/follow";
     type Answer = NotFollowed;
 }
+
+/// Everything goes: commands, their output, and the chain of audit entries about them. Made when their user is removed.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Erase {}
+
+impl Call for Erase {
+    const PATH: &'static str = "/erase";
+    /// Rows that went; none when it is repeated.
+    type Answer = u64;
+}

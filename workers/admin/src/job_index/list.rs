@@ -6,6 +6,7 @@ use molt_common::api::jobs::JobView;
 use molt_common::id::UserId;
 use molt_common::job_cursor::JobCursor;
 use molt_common::job_id::{JobId, JobKind};
+use molt_common::snapshot_changes;
 use molt_common::time::Millis;
 use serde::Deserialize;
 use worker::d1::D1Type;
@@ -16,6 +17,8 @@ use worker::{Env, Error, Result};
 pub struct Filter {
     /// What they do: one of these.
     pub kinds: Vec<JobKind>,
+    /// Of those of kind `lifecycle`, only the ones about snapshots.
+    pub snapshots_only: bool,
     /// On whose sandbox.
     pub user: Option<UserId>,
     /// Where they stand.
@@ -71,6 +74,14 @@ pub async fn page(env: &Env, filter: &Filter, after: Option<&JobCursor>, limit: 
     if filter.kinds.len() < JobKind::ALL.len() {
         let words: Vec<String> = filter.kinds.iter().map(|kind| format!("'{}'", kind.word())).collect();
         query.conditions.push(format!("kind IN ({})", words.join(", ")));
+    }
+    if filter.snapshots_only {
+        let words: Vec<String> = snapshot_changes::WORDS.iter().map(|word| format!("'{word}'")).collect();
+        let words = words.join(", ");
+        let lifecycle = JobKind::Lifecycle.word();
+        query.conditions.push(format!(
+            "(kind <> '{lifecycle}' OR json_extract(view, '$.change.change') IN ({words}))"
+        ));
     }
     if let Some(user) = filter.user {
         query.and("user_id = #", Value::Text(user.to_string()));

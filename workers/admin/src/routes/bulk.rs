@@ -1,5 +1,6 @@
 //! Work for many users: what its kinds have in common.
 
+pub mod config;
 pub mod exec;
 pub mod restart;
 

@@ -4,8 +4,8 @@ pub mod calls;
 pub mod drive;
 
 mod choice;
-mod notes;
-mod store;
-mod tier_copy;
+pub mod notes;
+pub mod store;
+pub mod tier_copy;
 
 pub use store::{SCHEMA, under_way};

@@ -1,12 +1,13 @@
 //! The alarm: performs what the state machine decides. It alone starts, asks, stops and removes the container, one step after another.
 
 use super::changes::drive as changes;
-use super::{alarm, boot, launch, observe, ownership, trail};
+use super::{alarm, boot, config, launch, observe, ownership, providers, secrets, shut_out, snapshots, trail, usage};
 use crate::sandbox_do::Sandbox;
 use molt_common::id::SandboxId;
 use molt_common::time::Millis;
+use molt_lifecycle::sandbox::disk::BeforeStop;
 use molt_lifecycle::sandbox::{Action, Event, Sandbox as Machine, Stage};
-use molt_platform::{entropy, log, transaction};
+use molt_platform::{d1, entropy, log, transaction};
 use serde_json::json;
 use std::time::Duration;
 use worker::{Delay, Result, d1::D1Type};
@@ -19,6 +20,8 @@ const POLL_MS: u64 = 150;
 const ANNOUNCE_MS: u64 = 60_000;
 /// Undelivered announcements are tried again after this long.
 const REDELIVER_MS: u64 = 5_000;
+/// One attempt at it takes at most this long.
+const DELIVERY: Duration = Duration::from_millis(1_500);
 
 /// One alarm step.
 pub async fn run(object: &Sandbox) -> Result<()> {
@@ -28,27 +31,40 @@ pub async fn run(object: &Sandbox) -> Result<()> {
         let moving = ownership::drive(object).await?;
         // A sandbox that nobody ever needed has nothing to look at; the alarm is the audit trail's or a move's then.
         if object.store()?.load()?.generation > 0 {
+            let before = object.store()?.load()?;
             launch::launch_if_wanted(object).await?;
             observe::look(object).await?;
+            shut_out::look(object).await?;
+            usage::containers::note(object, &before)?;
         }
         let changing = changes::step(object).await?;
+        if !changing {
+            snapshots::upkeep::schedule(object).await?;
+        }
+        let handing = providers::hand::step(object).await?;
+        let configuring = config::drive::step(object).await?;
         let now = entropy::now();
         let next = object.store()?.load()?.next_alarm(now, observe::in_use(object));
         let going_on = next.is_some_and(|at| at.since(now) <= POLL_MS);
-        if !(moving || going_on || changing) || entropy::now() >= until {
+        if !(moving || going_on || changing || handing || configuring) || entropy::now() >= until {
             break;
         }
         Delay::from(Duration::from_millis(POLL_MS)).await;
     }
+    let resealed = secrets::keep(object);
     let redeliver = deliver(object).await?;
     let recopy = trail::copy(object).await;
+    let recount = usage::deliver::deliver(object).await;
     let now = entropy::now();
     let next = object.store()?.load()?.next_alarm(now, observe::in_use(object));
     let moves = ownership::load(object)?.and_then(|ownership| ownership.next_alarm());
     let changes = changes::next_alarm(object, now)?;
     alarm::set(
         object,
-        [next, moves, changes, redeliver, recopy].into_iter().flatten().min(),
+        [next, moves, changes, resealed, redeliver, recopy, recount]
+            .into_iter()
+            .flatten()
+            .min(),
         now,
     )
     .await
@@ -72,6 +88,7 @@ pub fn step(object: &Sandbox, event: Event) -> Result<Vec<Action>> {
         transaction::atomically(&object.state, || {
             store.save(&machine)?;
             boot::note(object, &before.view(), &machine.view(), now)?;
+            snapshots::boot::ended(object, &before, &machine, now)?;
             if machine.stage == Stage::Running && before.stage != Stage::Running {
                 ownership::note_running(object)?;
             }
@@ -109,9 +126,9 @@ pub fn name(object: &Sandbox, machine: &Machine) -> Option<String> {
 }
 
 /// Has the sandbox stop, because its user goes elsewhere. Whether it is gone.
-pub async fn stop(object: &Sandbox) -> Result<bool> {
+pub async fn stop(object: &Sandbox, before: BeforeStop) -> Result<bool> {
     let container = object.container()?;
-    let actions = step(object, Event::StopWanted)?;
+    let actions = step(object, Event::StopWanted(before))?;
     observe::perform(object, &actions).await?;
     let machine = object.store()?.load()?;
     Ok(matches!(machine.stage, Stage::Stopped | Stage::Failed { .. }) && !container.running())
@@ -123,7 +140,8 @@ async fn deliver(object: &Sandbox) -> Result<Option<Millis>> {
     let Some(event) = store.undelivered()? else {
         return Ok(None);
     };
-    let outcome = copy(object, event.sequence, &event.view).await;
+    // It may still arrive: the row takes nothing that is older than what it has.
+    let outcome = d1::in_time(&object.env, DELIVERY, copy(object, event.sequence, &event.view)).await;
     if let Err(error) = outcome {
         log::error(
             "state_not_delivered",

@@ -1,7 +1,7 @@
 //! Starts: the one place where the runtime is asked for a container.
 
 use super::drive::{name, step};
-use super::{observe, ownership};
+use super::{config, legacy, observe, outbound, ownership, providers, repository_name, shut_out, snapshots};
 use crate::account;
 use crate::sandbox_do::Sandbox;
 use molt_common::control::env as variable;
@@ -32,6 +32,9 @@ pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
     if container.running() || !machine.launches(entropy::now()) {
         return Ok(());
     }
+    if !shut_out::may_launch(object).await? {
+        return Ok(());
+    }
     let image = match choose_image(&container, &machine) {
         Ok(image) => image,
         Err(cause) => {
@@ -40,6 +43,27 @@ pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
         }
     };
     let token = hex(&entropy::bytes::<32>()?);
+    if let Some(owner) = machine.owner {
+        let imports = match legacy::start::prepare(object, owner).await? {
+            Ok(plan) => plan.is_some(),
+            Err(cause) => {
+                let refusal = Refusal::Deployment;
+                return step(object, Event::StartRefused { cause, refusal }).map(drop);
+            }
+        };
+        match snapshots::boot::of_start(object, owner).await? {
+            Ok(Event::Disk { kept, was_saved }) => {
+                // What is to be imported must be left out as little as what was saved.
+                let was_saved = was_saved || imports;
+                step(object, Event::Disk { kept, was_saved })?
+            }
+            Ok(event) => step(object, event)?,
+            Err(cause) => {
+                let refusal = Refusal::Deployment;
+                return step(object, Event::StartRefused { cause, refusal }).map(drop);
+            }
+        };
+    }
     step(object, Event::Launching)?;
     let mut machine = store.load()?;
     machine.image = Some(image.name);
@@ -48,13 +72,24 @@ pub async fn launch_if_wanted(object: &Sandbox) -> Result<()> {
     store.set_control_token(&token)?;
     // A container whose token was lost with this process would answer nobody.
     object.state.storage().sync().await?;
+    if let Err(error) = repository_name::lead(object).await {
+        // It could neither be restored nor saved.
+        return refused(object, &format!("its repository cannot be reached: {error}")).await;
+    }
+    if let Err(error) = providers::name::lead(object).await {
+        return refused(object, &format!("providers cannot be reached: {error}")).await;
+    }
+    let enable_internet = match outbound::prepare(object, machine.generation).await {
+        Ok(enabled) => enabled,
+        Err(error) => return refused(object, &format!("its ways out cannot be led through the edge: {error}")).await,
+    };
     let wanted = store.load()?;
     if wanted.generation != machine.generation || !matches!(wanted.stage, Stage::Starting { .. }) {
         return Ok(());
     }
     let options = StartOptions {
-        enable_internet: settings::text(&object.env, "SANDBOX_INTERNET").as_deref() != Some("off"),
-        env: environment(object, &machine, token),
+        enable_internet,
+        env: environment(object, &machine, token)?,
         instance: image.reference.is_some().then(|| format!("standard-{}", machine.tier)),
         image: image.reference,
     };
@@ -123,7 +158,7 @@ fn choose_image(container: &Container, machine: &Machine) -> std::result::Result
     }
 }
 
-fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<String, String> {
+fn environment(object: &Sandbox, machine: &Machine, token: String) -> Result<BTreeMap<String, String>> {
     let text = |name: &str| settings::text(&object.env, name).unwrap_or_default();
     let pairs = [
         (variable::SANDBOX_ID, name(object, machine).unwrap_or_default()),
@@ -137,11 +172,19 @@ fn environment(object: &Sandbox, machine: &Machine, token: String) -> BTreeMap<S
         (variable::AGENT, text("SANDBOX_AGENT")),
         (variable::TIER, machine.tier.to_string()),
         (variable::SOCKET_RESUME, socket_resume(object)),
+        // Where nobody ever chose anything there is nothing to wait for.
+        (
+            variable::CONFIG,
+            if config::has_any(object)? { "wait" } else { "" }.to_owned(),
+        ),
+        (
+            variable::PROVIDERS,
+            if providers::hand::hands(object) { "wait" } else { "" }.to_owned(),
+        ),
     ];
-    pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    let restore = machine.disk.kept.then(|| (variable::RESTORE, "wait".to_owned()));
+    let pairs = pairs.into_iter().chain(restore).filter(|(_, value)| !value.is_empty());
+    Ok(pairs.map(|(name, value)| (name.to_owned(), value)).collect())
 }
 
 fn socket_resume(object: &Sandbox) -> String {

@@ -1,6 +1,7 @@
 //! Looks at the container, and does to it what the state machine decides.
 
 use super::changes::drive::observed;
+use super::config;
 use super::drive::step;
 use super::launch;
 use super::supervisor::Supervisor;
@@ -15,7 +16,7 @@ use serde_json::json;
 use std::time::Duration;
 use worker::Result;
 
-use super::ownership;
+use super::{ownership, providers, snapshots};
 
 /// Work that somebody follows is asked about at least this often, so that between two questions it is still followed.
 const FOLLOWED_MS: u64 = 3_000;
@@ -44,19 +45,38 @@ pub async fn look(object: &Sandbox) -> Result<()> {
             }
             Err(_) => {}
         }
-        // It ended while it was asked.
+        // It ended while it was asked. What it said last counts: perhaps that all of it is saved.
         if !container.running() && asked_for {
+            if let Some(status) = &status {
+                snapshots::boot::told(object, &machine, status, asked_at)?;
+            }
             return gone(object, &container).await;
         }
     }
     observed(object, asked_at, container.running(), status.as_deref());
+    config::drive::told(object, status.as_deref());
+    providers::hand::told(object, status.as_deref());
     let event = Event::Probed {
         container: container.running(),
         status,
         local: local_use(object),
     };
+    let told = match &event {
+        Event::Probed { status, .. } => status.clone(),
+        _ => None,
+    };
     let actions = step(object, event)?;
-    perform(object, &actions).await
+    if let Some(status) = &told {
+        snapshots::boot::told(object, &object.store()?.load()?, status, asked_at)?;
+    }
+    perform(object, &actions).await?;
+    if told.is_some()
+        && let Some(event) = snapshots::boot::perform(object, &actions).await?
+    {
+        let actions = step(object, event)?;
+        perform(object, &actions).await?;
+    }
+    Ok(())
 }
 
 /// There was a container, or is to be one, and the runtime says that there is none: it ended, or the engine did, or it was never started.
@@ -144,6 +164,8 @@ pub async fn perform(object: &Sandbox, actions: &[Action]) -> Result<()> {
             Action::Abort => return abort(object, "the container runtime must be looked at anew").await,
             // Announced with the commit; a start is made by the alarm's next round.
             Action::Announce | Action::Start | Action::Destroy | Action::Terminate | Action::KeepAlive => Ok(()),
+            // The look that they follow from does these (`snapshots::boot`).
+            Action::Begin | Action::Save => Ok(()),
         };
         if let Err(error) = done {
             log::error(

@@ -1,7 +1,7 @@
 //! With whom the object's user is while what ran before is still there: stores what `molt_lifecycle::ownership` decides and performs it.
 
 use super::drive;
-use super::trail;
+use super::{legacy, shut_out, trail};
 use crate::sandbox_do::Sandbox;
 use molt_common::flag::Rank;
 use molt_common::id::UserId;
@@ -9,8 +9,10 @@ use molt_common::ownership::{FENCE_PATH, Owner, Placement, SetOwner};
 use molt_common::sandbox_call::{ReleaseUser, SandboxView};
 use molt_lifecycle::ownership::{Event, Gate, Ownership, Reply, Stage, Work};
 use molt_lifecycle::sandbox;
+use molt_lifecycle::sandbox::disk::BeforeStop;
+use molt_lifecycle::sandbox::owner::OwnerStanding;
 use molt_platform::ask::Question;
-use molt_platform::{entropy, log, settings, transaction};
+use molt_platform::{entropy, log, repository_keys, settings, transaction};
 use serde_json::json;
 use std::time::Duration;
 use worker::{Delay, Env, Error, Result};
@@ -101,6 +103,8 @@ pub async fn release(object: &Sandbox, wanted: &ReleaseUser) -> Result<Placement
     let event = Event::Released {
         rank: release.rank,
         discard_disk: release.discard_disk,
+        // What is saved can be written in the other layout.
+        exportable: repository_keys::keys(&object.env).is_ok(),
         fenced: release.fenced,
     };
     let (changed, mut now) = advance(object, before, release.user, event, &wanted.request_id)?;
@@ -131,6 +135,7 @@ pub fn view(object: &Sandbox) -> Result<SandboxView> {
     if let Some(ownership) = load(object)? {
         ownership.show(&mut view);
     }
+    super::snapshots::show(object, &mut view)?;
     Ok(view)
 }
 
@@ -152,6 +157,9 @@ fn advance(
     transaction::atomically(&object.state, || {
         store.save_ownership(&after)?;
         trail::note_move(object, user, request_id, &before, &after, now)?;
+        if after.stage == Stage::Legacy && before.stage != Stage::Legacy {
+            legacy::left(object)?;
+        }
         let mut shown = store.load()?.view();
         shown.change = super::changes::under_way(object)?;
         after.show(&mut shown);
@@ -202,10 +210,33 @@ pub async fn drive(object: &Sandbox) -> Result<bool> {
             Ok(true)
         }
         Some(Work::StopSandbox) => {
-            if drive::stop(object).await? {
+            // What is to be written for the other side must be saved first.
+            let before = if ownership.exports {
+                BeforeStop::Save
+            } else {
+                BeforeStop::Try
+            };
+            // Looked at first: another stop would begin with another save, and forget why this one was refused.
+            if let Some(why) = stop_refused(object, &ownership)? {
+                let (epoch, outcome) = (ownership.epoch, Err((why, false)));
+                advance(object, ownership, user, Event::Exported { epoch, outcome }, "")?;
+            } else if drive::stop(object, before).await? {
                 advance(object, ownership, user, Event::Gone, "")?;
             }
             Ok(true)
+        }
+        Some(Work::Export { epoch }) => {
+            // Stored before it is tried: one that takes its isolate with it counts as well.
+            let (_, begun) = advance(object, ownership, user, Event::ExportBegun { epoch }, "")?;
+            if begun.stage != Stage::Exporting {
+                return Ok(begun.due(entropy::now()).is_some());
+            }
+            let outcome = legacy::export::export(object, user).await?;
+            let Some(current) = load(object)? else {
+                return Ok(false);
+            };
+            let (_, after) = advance(object, current, user, Event::Exported { epoch, outcome }, "")?;
+            Ok(after.due(entropy::now()).is_some())
         }
         Some(Work::SetOwner { owner, epoch }) => {
             let reply = set_owner(object, user, owner, epoch).await;
@@ -215,12 +246,24 @@ pub async fn drive(object: &Sandbox) -> Result<bool> {
             };
             let wanted = current.wanted;
             let (_, after) = advance(object, current, user, Event::Answered { owner, epoch, reply }, "")?;
-            if let (Gate::Open, Some(tier)) = (after.gate(), wanted) {
+            // He asked when the move began. One who cannot be looked up now asks again.
+            if let (Gate::Open, Some(tier)) = (after.gate(), wanted)
+                && shut_out::standing_for_start(object, user).await? == OwnerStanding::LetIn
+                && may_run(object)?
+            {
                 drive::step(object, sandbox::Event::Needed { owner: user, tier })?;
             }
             Ok(after.due(entropy::now()).is_some())
         }
     }
+}
+
+/// Why a stop for this move was not made: its save failed.
+fn stop_refused(object: &Sandbox, ownership: &Ownership) -> Result<Option<String>> {
+    let disk = object.store()?.load()?.view().disk;
+    let refused = disk.and_then(|disk| disk.stop_refused);
+    let ours = refused.filter(|refused| ownership.exports && refused.at >= ownership.since);
+    Ok(ours.map(|refused| format!("it could not be saved: {}.", refused.why)))
 }
 
 async fn set_owner(object: &Sandbox, user: UserId, owner: Owner, epoch: u64) -> Reply {

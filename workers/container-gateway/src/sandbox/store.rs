@@ -5,7 +5,7 @@ use molt_common::id::UserId;
 use molt_common::sandbox_call::SandboxView;
 use molt_lifecycle::ownership::Ownership;
 use molt_lifecycle::sandbox::Sandbox;
-use molt_platform::{audit_log, job_index::outbox};
+use molt_platform::{audit_log, job_index::outbox, recovery};
 use serde::Deserialize;
 use worker::{Error, Result, SqlStorage, State};
 
@@ -64,7 +64,15 @@ impl Store {
         sql.exec(SCHEMA, None)?;
         sql.exec(audit_log::SCHEMA, None)?;
         sql.exec(super::changes::SCHEMA, None)?;
+        sql.exec(super::snapshots::SCHEMA, None)?;
+        sql.exec(super::config::SCHEMA, None)?;
+        sql.exec(super::usage::SCHEMA, None)?;
+        sql.exec(super::secrets::SCHEMA, None)?;
+        sql.exec(super::providers::handed::SCHEMA, None)?;
+        sql.exec(super::outbound::SCHEMA, None)?;
+        sql.exec(super::legacy::SCHEMA, None)?;
         sql.exec(outbox::SCHEMA, None)?;
+        sql.exec(recovery::SCHEMA, None)?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use molt_common::control::{
     SessionsEnded, SupervisorStatus, WaitFor,
 };
 use molt_common::sandbox_call::FollowExec;
-use molt_lifecycle::change::RestartReply;
+use molt_lifecycle::change::Reply;
 use molt_platform::container::{Container, PortRequest, ask};
 use serde::de::DeserializeOwned;
 use std::time::Duration;
@@ -29,7 +29,8 @@ pub struct Supervisor<'a> {
 }
 
 impl Supervisor<'_> {
-    async fn ask(&self, method: &str, path: &str, body: Option<&str>, timeout: Duration) -> Result<(u16, String)> {
+    /// Asks anything; answers status and body.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<&str>, timeout: Duration) -> Result<(u16, String)> {
         let port = self.container.port(CONTROL_PORT)?;
         ask(
             &port,
@@ -64,21 +65,38 @@ impl Supervisor<'_> {
     }
 
     /// Has the agent restarted; the same id again is the same restart.
-    pub async fn restart_agent(&self, id: &str) -> Result<RestartReply> {
+    pub async fn restart_agent(&self, id: &str) -> Result<Reply> {
         let body = serde_json::to_string(&RestartAgent { id: id.to_owned() })?;
         let patience = Duration::from_secs(2);
         let (status, text) = self.ask("POST", "/v1/agent/restart", Some(&body), patience).await?;
         Ok(match status {
             200..=299 => match parse::<AgentRestart>(&text) {
-                Ok(restart) if restart.id == id => RestartReply::Taken,
-                _ => RestartReply::Unreachable,
+                Ok(restart) if restart.id == id => Reply::Taken,
+                _ => Reply::Unreachable,
             },
             // Another one is under way.
-            409 => RestartReply::NotNow,
-            400 | 404 | 405 | 413 | 422 => RestartReply::Refused(why(text)),
+            409 => Reply::NotNow,
+            400 | 404 | 405 | 413 | 422 => Reply::Refused(why(text)),
             other => match parse::<ControlError>(&text) {
-                Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping" | "not_started") => {
-                    RestartReply::NotNow
+                Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping" | "not_started" | "not_ready") => {
+                    Reply::NotNow
+                }
+                _ => return Err(Error::RustError(format!("the supervisor answered {other}"))),
+            },
+        })
+    }
+
+    /// Tells it something that it takes once, however often it is told: 202 or 200 when it did.
+    pub async fn tell(&self, method: &str, path: &str, body: &str) -> Result<Reply> {
+        let (status, text) = self.ask(method, path, Some(body), Duration::from_secs(2)).await?;
+        Ok(match status {
+            200..=299 => Reply::Taken,
+            // Another one is under way.
+            409 => Reply::NotNow,
+            400 | 404 | 405 | 413 | 422 => Reply::Refused(why(text)),
+            other => match parse::<ControlError>(&text) {
+                Ok(refusal) if matches!(refusal.code.as_str(), "busy" | "stopping" | "not_started" | "not_ready") => {
+                    Reply::NotNow
                 }
                 _ => return Err(Error::RustError(format!("the supervisor answered {other}"))),
             },

@@ -3,16 +3,19 @@
 use crate::sandbox_do::Sandbox;
 use molt_common::audit::{Author, Chain, Change};
 use molt_common::audit_call::{ChainReport, NoteEnrolment, VerifyChain};
-use molt_common::id::UserId;
+use molt_common::id::{SandboxId, UserId};
 use molt_common::time::Millis;
 use molt_lifecycle::ownership::{Ownership, Stage};
 use molt_platform::audit_log::AuditLog;
-use molt_platform::{entropy, log, transaction};
+use molt_platform::{d1, entropy, log, transaction};
 use serde_json::{Value, json};
+use std::time::Duration;
 use worker::Result;
 
 /// What could not be copied is tried again after this long.
 const PAUSE_MS: u64 = 5_000;
+/// One attempt takes at most this long.
+const ATTEMPT: Duration = Duration::from_millis(1_500);
 const ENROLLED: &str = "user.enrolled";
 const CLAIMED: &str = "sandbox.claimed";
 
@@ -51,7 +54,8 @@ pub fn note_owner(object: &Sandbox, owner: UserId, at: Millis) -> Result<()> {
         at,
         author: &author,
         action: CLAIMED,
-        target: &object.state.id().name().unwrap_or_default(),
+        // The object's own name, which the runtime does not always tell it.
+        target: SandboxId::personal(owner).as_str(),
         detail: &json!({"owner": owner.to_string()}),
     })
 }
@@ -87,7 +91,8 @@ pub fn note_move(
             (_, Stage::Fencing) if after.epoch > before.epoch => note("sandbox.move_begun", json!({"to": "new"}))?,
             (_, Stage::Stopping) => note("sandbox.move_begun", json!({"to": "legacy"}))?,
             // From now on there is no container.
-            (Stage::Stopping, Stage::Unfencing) => note("sandbox.released", json!({}))?,
+            (_, Stage::Exporting) => {}
+            (Stage::Stopping | Stage::Exporting, Stage::Unfencing) => note("sandbox.released", json!({}))?,
             (Stage::New, Stage::New) => {}
             (_, Stage::New | Stage::Legacy) => note(
                 "sandbox.moved",
@@ -111,7 +116,8 @@ pub fn verify(object: &Sandbox, verify: &VerifyChain) -> Result<ChainReport> {
 
 /// Copies what D1 has not. Answers when to try again, if it must be.
 pub async fn copy(object: &Sandbox) -> Option<Millis> {
-    match copy_now(object).await {
+    // What arrives all the same is not inserted again.
+    match d1::in_time(&object.env, ATTEMPT, copy_now(object)).await {
         Ok(()) => None,
         Err(error) => {
             log::error(

@@ -75,6 +75,8 @@ class BootQuestion {
 class Gate {
   /** @type {Set<(ready: boolean) => void>} */
   #waiting = new Set();
+  /** Those that may be tried and wait for their moment, with its timer. @type {Map<(ready: boolean) => void, number>} */
+  #spread = new Map();
   /** `null` while all is well. */
   #situation = null;
   /** May be tried, and has not succeeded yet. */
@@ -108,7 +110,11 @@ class Gate {
     }
     if (this.#waiting.size === 0 && this.#situation.is === "failed") this.#in(0);
     this.#waiting.add(go);
-    return () => this.#waiting.delete(go);
+    return () => {
+      this.#waiting.delete(go);
+      clearTimeout(this.#spread.get(go));
+      this.#spread.delete(go);
+    };
   }
 
   /** A connection got in. */
@@ -238,7 +244,7 @@ class Gate {
     for (const go of waiting) {
       // Where one waits it goes at once; many are spread.
       if (waiting.length === 1) go(ready);
-      else setTimeout(go, Math.random() * SPREAD_MS, ready);
+      else this.#spread.set(go, setTimeout(() => this.#spread.delete(go) && go(ready), Math.random() * SPREAD_MS));
     }
   }
 }

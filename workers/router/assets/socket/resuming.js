@@ -2,6 +2,10 @@
 
 /** How long a socket that the page closes may take to say so. */
 const FAREWELL_MS = 5_000;
+/** How long an attempt to go on may take until it is open, and from there to its welcome. Longer, and what was under way is lost. */
+const GO_ON_MS = 10_000;
+/** The same for the first: the platform keeps an attempt waiting for half a minute, and the sandbox has 50 s until its agent has answered. */
+const BEGIN_MS = 60_000;
 
 class ResumingConnection {
   #native = null;
@@ -15,6 +19,7 @@ class ResumingConnection {
   #received = 0;
   #owed = { messages: 0, bytes: 0, timer: 0 };
   #silence = 0;
+  #attempt = 0;
   #giveUp = 0;
   /** How the page closed it. */
   #closing = null;
@@ -62,7 +67,7 @@ class ResumingConnection {
 
   /** The network has changed: what the connection was opened over may be gone without a word. */
   renew() {
-    if (this.#welcomed && !this.#closing) this.#broke("lost");
+    if (this.#native && this.#session && !this.#closing) this.#broke("lost");
   }
 
   #wait() {
@@ -79,16 +84,24 @@ class ResumingConnection {
       return;
     }
     this.#native = native;
+    this.#expect(ready);
     native.binaryType = "arraybuffer";
     const mine = (act) => (event) => {
       if (this.#native === native && !this.#over) act(event);
     };
     native.onopen = mine(() => {
+      this.#expect(ready);
       const session = this.#session ?? undefined;
       native.send(`c${JSON.stringify({ type: "hello", session, received: this.#received })}`);
     });
     native.onmessage = mine(({ data }) => this.#message(data));
     native.onclose = mine((event) => this.#closed(event, ready));
+  }
+
+  /** Waits anew for the attempt to get on; what comes too late is taken for lost. */
+  #expect(ready) {
+    clearTimeout(this.#attempt);
+    this.#attempt = setTimeout(() => this.#closed({ code: 1006 }, ready), this.#session ? GO_ON_MS : BEGIN_MS);
   }
 
   #message(data) {
@@ -119,6 +132,7 @@ class ResumingConnection {
       return this.#end(CLOSE_GONE, TOO_LATE_REASON, false);
     }
     const first = this.#session === null;
+    clearTimeout(this.#attempt);
     clearTimeout(this.#giveUp);
     this.#giveUp = 0;
     this.#session = session;
@@ -234,6 +248,7 @@ class ResumingConnection {
   /** Lets go of the connection; what it still says is nothing to us. */
   #drop() {
     this.#cancel?.();
+    clearTimeout(this.#attempt);
     clearTimeout(this.#silence);
     clearTimeout(this.#owed.timer);
     this.#owed = { messages: 0, bytes: 0, timer: 0 };

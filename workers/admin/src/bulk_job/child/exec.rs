@@ -9,6 +9,7 @@ use molt_common::audit::Author;
 use molt_common::id::{ExecId, UserId};
 use molt_common::job_id::JobId;
 use molt_lifecycle::bulk::{ChildAnswer, child_key};
+use molt_lifecycle::sandbox::owner::SHUT_OUT;
 use molt_platform::{call, entropy};
 use worker::{Env, Result};
 
@@ -29,6 +30,8 @@ pub async fn submit(env: &Env, asked: &Asked, request: &ExecRequest, user: UserI
             fingerprint: request.fingerprint(),
         }),
         parent: Some(asked.job_id.clone()),
+        // Looked at where it would be started.
+        shut_out: false,
         author: asked.author.clone(),
     };
     Ok(match call::make(&exec_store::stub(env, user)?, &submit).await? {
@@ -41,6 +44,7 @@ pub async fn submit(env: &Env, asked: &Asked, request: &ExecRequest, user: UserI
         Submitted::OtherBody => ChildAnswer::Refused {
             error: "The key of this part was used for another command.".into(),
         },
+        Submitted::ShutOut => ChildAnswer::Refused { error: SHUT_OUT.into() },
         Submitted::Full {
             under_way,
             queued,

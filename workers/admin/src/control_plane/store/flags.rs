@@ -7,6 +7,7 @@ use crate::control_plane::flag_calls::{ChangeFlag, FlagChanged, FlagsState, Stor
 use molt_common::api::flags::{FlagAction, audited};
 use molt_common::audit::Author;
 use molt_common::flag::{Flag, FlagOverride, FlagSet, FlagSetting, OVERRIDE_KEY, withdraws};
+use molt_common::recovery::call::Standing;
 use molt_common::redaction;
 use molt_common::time::Millis;
 use molt_platform::transaction::atomically;
@@ -214,7 +215,8 @@ impl Store<'_> {
 
     /// Makes an override permanent if it beats what stands here. Whether it did.
     pub fn adopt(&self, over: &FlagOverride) -> Result<bool> {
-        if over.epoch <= self.set_row()?.epoch {
+        // While a restore is under way it waits; routers read it in KV meanwhile.
+        if over.epoch <= self.set_row()?.epoch || self.standing()? == Standing::UnderWay {
             return Ok(false);
         }
         let author = Author {

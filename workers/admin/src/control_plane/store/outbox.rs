@@ -1,6 +1,7 @@
 //! What is still to be told elsewhere. A task is committed with the change that it is about, and performed until it succeeds.
 
 use super::{Store, integer, stored};
+use molt_common::api::users::Profile;
 use molt_common::control::SessionEnd;
 use molt_common::id::UserId;
 use molt_common::time::Millis;
@@ -26,6 +27,17 @@ pub enum Task {
         /// Since when.
         at: Millis,
     },
+    /// To D1: a new user, or how one is called.
+    Profile {
+        /// Who.
+        user: UserId,
+        /// Tier of one who is created.
+        create: Option<u8>,
+        /// What is set.
+        profile: Profile,
+        /// When.
+        at: Millis,
+    },
     /// To D1: an invitation, or that there is none.
     Invitation {
         /// Address.
@@ -49,7 +61,10 @@ pub enum Task {
 impl Task {
     /// Whether it is a copy to D1, which a caller may wait for.
     pub const fn is_copy(&self) -> bool {
-        matches!(self, Self::UserStatus { .. } | Self::Invitation { .. })
+        matches!(
+            self,
+            Self::UserStatus { .. } | Self::Profile { .. } | Self::Invitation { .. }
+        )
     }
 }
 

@@ -1,7 +1,7 @@
 //! Ended sessions, suspended users, invited addresses.
 
 use super::{Note, Store, Task, integer, stored};
-use crate::control_plane::calls::{SetInvitation, SetSuspension};
+use crate::control_plane::calls::{ForgetUser, SetInvitation, SetProfile, SetSuspension};
 use molt_common::audit::Author;
 use molt_common::control::SessionEnd;
 use molt_common::id::UserId;
@@ -192,6 +192,59 @@ impl Store<'_> {
                 at,
             };
             self.put(&task, at)?;
+            Ok(true)
+        })
+    }
+
+    /// Has a user created, or called otherwise.
+    pub fn set_profile(&self, set: &SetProfile) -> Result<bool> {
+        let user = set.user.to_string();
+        let note = Note {
+            author: &set.author,
+            action: if set.create.is_some() {
+                "user.created"
+            } else {
+                "user.changed"
+            },
+            target: &user,
+            // Which fields, and not what is in them: the trail outlives the user.
+            detail: json!({"name": set.profile.name.is_some(), "email": set.profile.sets_email, "tier": set.create}),
+        };
+        self.change::<Error>(&note, false, |at| {
+            let task = Task::Profile {
+                user: set.user,
+                create: set.create,
+                profile: set.profile.clone(),
+                at,
+            };
+            self.put(&task, at)?;
+            Ok(true)
+        })
+    }
+
+    /// Forgets a user who was removed. Sessions that ended stay ended: their tokens may live.
+    pub fn forget_user(&self, forget: &ForgetUser) -> Result<bool> {
+        const REMOVED: &str = "user.removed";
+        let target = forget.job_id.to_string();
+        let note = Note {
+            author: &forget.author,
+            action: REMOVED,
+            target: &target,
+            detail: forget.detail.clone(),
+        };
+        self.change::<Error>(&note, true, |_| {
+            if self.audit().has_about(REMOVED, &target)? {
+                return Ok(false);
+            }
+            self.sql.exec(
+                "DELETE FROM suspended WHERE user = ?",
+                vec![forget.user.to_string().into()],
+            )?;
+            if let Some(email) = &forget.email {
+                let email = email.to_ascii_lowercase();
+                self.sql
+                    .exec("DELETE FROM invitations WHERE email = ?", vec![email.into()])?;
+            }
             Ok(true)
         })
     }

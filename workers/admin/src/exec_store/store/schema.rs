@@ -2,7 +2,7 @@
 //!
 //! The release before reads `execs` and `outputs`: columns are added and both tables stay, so that it can be put back.
 
-use molt_platform::audit_log;
+use molt_platform::{audit_log, recovery};
 use serde::Deserialize;
 use worker::{Result, SqlStorage};
 
@@ -64,6 +64,7 @@ struct Version {
 pub fn bring_up_to_date(sql: &SqlStorage) -> Result<()> {
     sql.exec(BEFORE, None)?;
     sql.exec(audit_log::SCHEMA, None)?;
+    sql.exec(recovery::SCHEMA, None)?;
     sql.exec(
         "CREATE TABLE IF NOT EXISTS exec_schema (version INTEGER NOT NULL)",
         None,

@@ -8,7 +8,7 @@ use crate::extract::OptionalBody;
 use crate::idempotency;
 use crate::respond::Failure;
 use crate::routes::lifecycle::change;
-use crate::{changes, users};
+use crate::users;
 use axum::Json;
 use axum::extract::State;
 use http::{HeaderMap, StatusCode};
@@ -16,7 +16,6 @@ use molt_common::api::lifecycle::{BulkRestartAccepted, BulkRestartRequest};
 use molt_common::id::ExecId;
 use molt_common::job_id::{JobId, JobKind};
 use molt_common::problem::Problem;
-use molt_common::sandbox_change::{RestartScope, Wanted};
 use molt_lifecycle::bulk::{BulkLimits, MOST_CHILDREN};
 use molt_platform::{call, entropy};
 use worker::Env;
@@ -33,7 +32,7 @@ const ONE_TAKES_MS: u64 = 5_000;
 #[utoipa::path(post, path = "/api/super/bulk/restart", tag = "jobs", request_body = BulkRestartRequest,
     params(("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses((status = 202, body = BulkRestartAccepted), (status = 400, body = Problem),
-              (status = 409, body = Problem, description = "`would_discard_disk`"), (status = 413, body = Problem),
+              (status = 413, body = Problem),
               (status = 422, body = Problem, description = "The key was used with another body")))]
 #[worker::send]
 pub async fn submit(
@@ -48,10 +47,6 @@ pub async fn submit(
         discard_disk: body.discard_disk,
         timeout_ms: change::timeout_ms(body.timeout_ms)?,
     };
-    if work.scope == RestartScope::Sandbox && !work.discard_disk {
-        let title = Wanted::Restart { scope: work.scope }.title();
-        return Err(changes::would_discard_disk(None, &title).into());
-    }
     let local = match idempotency::key(&headers)? {
         Some(key) => ExecId::of_key(JobKind::BulkRestart.word(), &key),
         None => ExecId::new(entropy::now(), entropy::bytes()?),

@@ -6,6 +6,7 @@ use crate::exec_store::{Row, stub};
 use crate::extract::{JsonBody, Parameters};
 use crate::idempotency;
 use crate::respond::Failure;
+use crate::routes::lifecycle::change;
 use crate::{placements, users};
 use axum::Json;
 use axum::extract::State;
@@ -23,7 +24,8 @@ use worker::Env;
 #[utoipa::path(post, path = "/api/super/users/{id}/exec", tag = "exec", request_body = ExecRequest,
     params(("id" = String, Path, format = "uuid"),
            ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
-    responses((status = 202, body = ExecAccepted), (status = 400, body = Problem), (status = 404, body = Problem),
+    responses((status = 202, body = ExecAccepted), (status = 400, body = Problem),
+              (status = 403, body = Problem, description = "`user_suspended`, unless the sandbox runs"), (status = 404, body = Problem),
               (status = 409, body = Problem, description = "The user is with what ran before"),
               (status = 413, body = Problem), (status = 422, body = Problem, description = "The key was used with another body"),
               (status = 429, body = Problem, description = "Too many commands of this sandbox wait for their turn")))]
@@ -59,11 +61,13 @@ pub(super) async fn accept(
         start,
         idempotency,
         parent: None,
+        shut_out: user.is_suspended() && !change::runs(env, user_id).await?,
         author: caller.author(),
     };
     match call::make(&stub(env, user_id)?, &submit).await? {
         Submitted::Accepted { row } => Ok(*row),
         Submitted::OtherBody => Err(idempotency::reused().into()),
+        Submitted::ShutOut => Err(change::suspended(user_id).into()),
         Submitted::Full {
             under_way,
             queued,

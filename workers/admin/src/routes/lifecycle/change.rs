@@ -22,7 +22,7 @@ use worker::Env;
 pub struct Ask {
     /// What.
     pub wanted: Wanted,
-    /// The caller knows that a disk goes.
+    /// It may be stopped although nothing can be saved.
     pub discard_disk: bool,
     /// As the caller gave it.
     pub timeout_ms: Option<u64>,
@@ -75,13 +75,19 @@ pub fn suspended(user: UserId) -> Problem {
 async fn may_start(env: &Env, user: UserId, wanted: &Wanted) -> Result<bool, Failure> {
     Ok(match wanted {
         Wanted::Wake | Wanted::Restart { .. } | Wanted::EmergencyReset => true,
-        Wanted::Destroy => false,
+        Wanted::Destroy | Wanted::Save | Wanted::Upkeep { .. } => false,
         // A running sandbox is started again; one that does not run is only told what to start with.
-        Wanted::Tier { .. } | Wanted::Image { .. } => matches!(
+        Wanted::Tier { .. } | Wanted::Image { .. } | Wanted::Restore { .. } => matches!(
             state(env, user).await?.lifecycle,
             Lifecycle::Starting | Lifecycle::Running | Lifecycle::Stopping
         ),
     })
+}
+
+/// Whether the user's sandbox is up, so that what is done in it starts nothing.
+pub async fn runs(env: &Env, user: UserId) -> Result<bool, Failure> {
+    let lifecycle = state(env, user).await?.lifecycle;
+    Ok(matches!(lifecycle, Lifecycle::Starting | Lifecycle::Running))
 }
 
 /// What the user's sandbox has stored.

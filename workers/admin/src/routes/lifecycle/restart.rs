@@ -12,7 +12,7 @@ use molt_common::problem::Problem;
 use molt_common::sandbox_change::Wanted;
 use worker::Env;
 
-/// Restarts a user's sandbox: its agent, or with `"scope": "sandbox"` the whole container, whose disk goes.
+/// Restarts a user's sandbox: its agent, or with `"scope": "sandbox"` the whole container, whose disk is saved first and restored.
 ///
 /// One that does not run is started. The answer comes at once; the job is read at `pollUrl`. The same `Idempotency-Key` with the same body answers
 /// with the same job; with another body it is refused.
@@ -21,7 +21,7 @@ use worker::Env;
            ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses((status = 202, body = ChangeAccepted), (status = 400, body = Problem),
               (status = 403, body = Problem, description = "`user_suspended`"), (status = 404, body = Problem),
-              (status = 409, body = Problem, description = "`would_discard_disk`, `change_in_progress` or `owned_by_legacy`"),
+              (status = 409, body = Problem, description = "`change_in_progress` or `owned_by_legacy`"),
               (status = 422, body = Problem, description = "The key was used with another body")))]
 #[worker::send]
 pub async fn restart(
@@ -40,7 +40,7 @@ pub async fn restart(
            ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses((status = 202, body = ChangeAccepted), (status = 400, body = Problem),
               (status = 403, body = Problem, description = "`user_suspended`"), (status = 404, body = Problem),
-              (status = 409, body = Problem, description = "`would_discard_disk`, `change_in_progress` or `owned_by_legacy`"),
+              (status = 409, body = Problem, description = "`change_in_progress` or `owned_by_legacy`"),
               (status = 422, body = Problem, description = "The key was used with another body")))]
 #[worker::send]
 pub async fn restart_async(
@@ -72,7 +72,7 @@ async fn begin(
     Ok(change::accepted(user, &change))
 }
 
-/// Kills everything in a user's sandbox at once, forgets failed starts, and starts it from nothing. It ends whatever other change is under way.
+/// Kills everything in a user's sandbox at once, forgets failed starts, and starts it with what was saved last. It ends whatever other change is under way.
 ///
 /// The same `Idempotency-Key` with the same body answers with the same job; with another body it is refused.
 #[utoipa::path(post, path = "/api/super/users/{id}/emergency-reset", tag = "lifecycle", request_body = ResetRequest,

@@ -10,7 +10,7 @@ use molt_common::problem::Problem;
 use molt_common::sandbox_change::Wanted;
 use worker::Env;
 
-/// Gives a user's sandbox another tier. A running one is started again with it, and its disk goes; one that does not run gets it with its next start.
+/// Gives a user's sandbox another tier. A running one is saved, and started again with it and its disk; one that does not run gets it with its next start.
 ///
 /// The same `Idempotency-Key` with the same body answers with the same job; with another body it is refused.
 #[utoipa::path(put, path = "/api/super/users/{id}/tier", tag = "lifecycle", request_body = TierRequest,
@@ -18,7 +18,7 @@ use worker::Env;
            ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 visible ASCII characters")),
     responses((status = 202, body = ChangeAccepted), (status = 400, body = Problem),
               (status = 403, body = Problem, description = "`user_suspended`, while the sandbox runs"), (status = 404, body = Problem),
-              (status = 409, body = Problem, description = "`would_discard_disk`, `change_in_progress` or `owned_by_legacy`"),
+              (status = 409, body = Problem, description = "`change_in_progress` or `owned_by_legacy`"),
               (status = 422, body = Problem, description = "The key was used with another body")))]
 #[worker::send]
 pub async fn set(

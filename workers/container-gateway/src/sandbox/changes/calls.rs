@@ -2,20 +2,31 @@
 
 use super::store::{Changes, Kept};
 use super::{choice, notes, tier_copy};
-use crate::sandbox::{alarm, ownership};
+use crate::sandbox::snapshots::{Snapshots, upkeep};
+use crate::sandbox::{alarm, config, drive, ownership};
 use crate::sandbox_do::Sandbox;
 use molt_common::audit::Author;
 use molt_common::id::UserId;
 use molt_common::sandbox_call::SandboxView;
-use molt_common::sandbox_change::{CancelChange, ChangeAnswer, ChangeSandbox, ChangeView, GetChange, SetKeepAlive};
+use molt_common::sandbox_change::{
+    CancelChange, ChangeAnswer, ChangeSandbox, ChangeView, GetChange, SetKeepAlive, Wanted, WantedUpkeep,
+};
+use molt_common::snapshot::SnapshotId;
 use molt_lifecycle::change::{self, Ask, Before, Change, Seen, Standing, Verdict};
-use molt_lifecycle::sandbox::Sandbox as Machine;
-use molt_platform::{entropy, log, transaction};
+use molt_lifecycle::sandbox::{Event, Sandbox as Machine, Stage};
+use molt_platform::{entropy, log, repository_keys, transaction};
 use serde_json::json;
 use worker::{Error, Result};
 
+/// Whether somebody asks, or the platform by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Somebody,
+    Schedule,
+}
+
 /// Begins a change, unless something speaks against it.
-pub async fn ask(object: &Sandbox, asked: &ChangeSandbox) -> Result<ChangeAnswer> {
+pub async fn ask(object: &Sandbox, asked: &ChangeSandbox, by: By) -> Result<ChangeAnswer> {
     let machine = machine_of(object, asked.owner)?;
     let changes = Changes::of(object)?;
     let (same, under_way) = (changes.get(&asked.id)?, changes.under_way()?);
@@ -35,19 +46,17 @@ pub async fn ask(object: &Sandbox, asked: &ChangeSandbox) -> Result<ChangeAnswer
         parent: asked.parent.clone(),
         discard_disk: asked.discard_disk,
         timeout_ms: asked.timeout_ms,
+        scheduled: by == By::Schedule,
     };
     let before = Before {
         same: same.as_ref().map(|kept| &kept.change),
         under_way: under_way.as_ref().map(|kept| &kept.change),
     };
-    let standing = Standing {
-        disk_since: machine.has_disk_since(),
-        newest_is_wanted: choice.was_taken(&machine),
-    };
+    let standing = standing(object, &machine, &asked.wanted, choice.was_taken(&machine))?;
     let seen = Seen::of(&ownership::view(object)?, None);
     Ok(
         match (
-            change::admit(&wanted, before, &seen, standing, entropy::now()),
+            change::admit(&wanted, before, &seen, &standing, entropy::now()),
             same,
             under_way,
         ) {
@@ -72,6 +81,41 @@ pub async fn ask(object: &Sandbox, asked: &ChangeSandbox) -> Result<ChangeAnswer
             }
         },
     )
+}
+
+/// How the sandbox and its snapshots stand to what is asked for.
+fn standing(object: &Sandbox, machine: &Machine, wanted: &Wanted, newest_is_wanted: bool) -> Result<Standing> {
+    let list = Snapshots::of(object)?.list()?;
+    let up = matches!(machine.stage, Stage::Starting { .. } | Stage::Running);
+    let keeping = &list.keeping;
+    let about = match wanted {
+        Wanted::Restore { snapshot } => Some(snapshot),
+        Wanted::Upkeep { work } => match work {
+            WantedUpkeep::Verify { snapshot, .. } => snapshot.as_ref(),
+            WantedUpkeep::Prune => None,
+            WantedUpkeep::Compare { snapshot } | WantedUpkeep::RestorePath { snapshot, .. } => Some(snapshot),
+        },
+        _ => None,
+    };
+    let missing = |snapshot: &SnapshotId| match wanted {
+        // Also what is kept apart may be looked at.
+        Wanted::Upkeep { .. } if list.get(*snapshot).is_some() => None,
+        _ => list.may_be_chosen(*snapshot).err(),
+    };
+    Ok(Standing {
+        disk_since: machine.unkept_disk_since(),
+        unsaved_since: (up && machine.disk.can_be_saved() && keeping.changed)
+            .then(|| keeping.safe_until.or(machine.booted_at))
+            .flatten(),
+        newest_is_wanted,
+        kept: match machine.stage {
+            Stage::Running => machine.disk.can_be_saved(),
+            Stage::Starting { .. } => machine.disk.kept || machine.launched_at.is_none(),
+            _ => repository_keys::keys(&object.env).is_ok(),
+        },
+        head: keeping.head,
+        not_restorable: about.and_then(missing),
+    })
 }
 
 fn accepted(kept: &Kept) -> ChangeAnswer {
@@ -106,6 +150,7 @@ fn keep(
         if let Some(mut other) = other {
             other.change.cancel(&format!("Ended by {}.", kept.job()), now);
             changes.save(&other)?;
+            upkeep::ended(object, &other.change)?;
             notes::ended(object, &other, &asked.by)?;
         }
         if let choice::Choice::Tier(tier) = &choice {
@@ -113,6 +158,10 @@ fn keep(
         }
         if choice.set(&mut machine) {
             store.save(&machine)?;
+        }
+        upkeep::accepted(object, &kept.change)?;
+        if matches!(asked.wanted, Wanted::Restore { .. }) {
+            config::follow_disk(object)?;
         }
         changes.save(kept)?;
         notes::accepted(object, kept, asked.discard_disk, &asked.by)?;
@@ -144,7 +193,7 @@ pub async fn cancel(object: &Sandbox, asked: &CancelChange) -> Result<Option<Cha
         kept.change.cancel("Cancelled on request.", entropy::now());
         let author = asked.by.clone().unwrap_or_else(notes::system);
         save(object, &kept, &author)?;
-        // To tell of it; what was begun goes on anyway.
+        // To tell of it; what was begun goes on anyway, or is withdrawn.
         alarm::now(object).await?;
     }
     Ok(Some(kept.change.view(kept.owner)))
@@ -155,7 +204,11 @@ pub fn save(object: &Sandbox, kept: &Kept, author: &Author) -> Result<()> {
     transaction::atomically(&object.state, || {
         Changes::of(object)?.save(kept)?;
         if kept.change.state.is_terminal() {
+            upkeep::ended(object, &kept.change)?;
             notes::ended(object, kept, author)?;
+            if let Some(generation) = kept.change.withdraws() {
+                drive::step(object, Event::StopWithdrawn { generation })?;
+            }
             object.store()?.announce(ownership::view(object)?)?;
         }
         Ok(())

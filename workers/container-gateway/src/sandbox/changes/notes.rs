@@ -10,7 +10,15 @@ use molt_platform::entropy;
 use serde_json::{Value, json};
 use worker::Result;
 
-fn note(object: &Sandbox, owner: UserId, author: &Author, action: &str, target: &str, detail: &Value) -> Result<()> {
+/// Appends an entry about the sandbox of this owner.
+pub fn note(
+    object: &Sandbox,
+    owner: UserId,
+    author: &Author,
+    action: &str,
+    target: &str,
+    detail: &Value,
+) -> Result<()> {
     object.store()?.set_audited(owner)?;
     AuditLog::of(&object.state, Chain::Sandbox(owner)).append(&Change {
         at: entropy::now(),
