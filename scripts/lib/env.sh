@@ -62,7 +62,9 @@ export MOLT_CARGO_TOOLS MOLT_WORKER_BUILD MOLT_CARGO_DENY MOLT_CARGO_FUZZ MOLT_C
 # Build output outside the clone: a second clone compiles nothing twice. The finished native tools are copied to MOLT_BIN, because
 # two clones share the target folder and must not swap each other's programs.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$MOLT_CACHE/target/native}
-MOLT_WASM_TARGET_DIR=$MOLT_CACHE/target/wasm
+# What a second compilation would begin from: gigabytes that a run from a fresh clone never reads.
+export CARGO_INCREMENTAL=${CARGO_INCREMENTAL:-0}
+MOLT_WASM_TARGET_DIR=${MOLT_WASM_TARGET_DIR:-$MOLT_CACHE/target/wasm}
 MOLT_WASM_TOOLCHAIN_FILE=$MOLT_CACHE/wasm/toolchain
 MOLT_WASM_SHIMS=$MOLT_CACHE/wasm/shims
 MOLT_BIN=$MOLT_ROOT/build/bin
