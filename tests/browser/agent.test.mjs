@@ -3,13 +3,14 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { ANSWER_PREFIX, ASK_PREFIX } from '../fixtures/model-stub/chat_completion.mjs';
 import { startModelStub } from '../fixtures/model-stub/server.mjs';
 import { exec } from './admin_exec.mjs';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
 import { HOST, useModelStub } from './model_provider.mjs';
+import { scenes } from './scene.mjs';
 import { Stack } from './stack.mjs';
 
 /** A page of ours, or one that the agent has at hand. */
@@ -47,17 +48,7 @@ describe('a person and the agent', () => {
     if (failed) throw failed.reason;
   });
 
-  /** A test whose failure comes with pictures of all pages and the end of the stack's logs. */
-  function scene(name, body) {
-    test(name, { timeout: TEST_MS }, async () => {
-      try {
-        await body();
-      } catch (error) {
-        const pictures = await browser.keepAll(`failed-${unique()}`);
-        throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
-      }
-    });
-  }
+  const scene = scenes(TEST_MS, () => ({ browser, stack }));
 
   /** Takes a page among those that are looked at in the end. */
   async function noted(opening) {

@@ -1,12 +1,12 @@
 // What a person sees while his sandbox is not ready: progress, failure, sleep, a restart, with and without scripts.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { assertAccessible } from './accessible.mjs';
 import { exec } from './admin_exec.mjs';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
+import { scenes } from './scene.mjs';
 import { Stack } from './stack.mjs';
 import { breakAgent, stall } from './stalled_agent.mjs';
 
@@ -34,16 +34,7 @@ describe('a sandbox that is not ready', () => {
     if (failed) throw failed.reason;
   });
 
-  function scene(name, body) {
-    test(name, { timeout: TEST_MS }, async () => {
-      try {
-        await body();
-      } catch (error) {
-        const pictures = await browser.keepAll(`failed-${randomBytes(6).toString('hex')}`);
-        throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
-      }
-    });
-  }
+  const scene = scenes(TEST_MS, () => ({ browser, stack }));
 
   /** A browser in which this person is signed in. */
   async function visitor(person, options) {

@@ -1,5 +1,6 @@
 // How long a person waits: from a click to the first byte of the boot page, and from a click to the agent's connected page, beside the same agent
-// started by hand on this machine. Run by `scripts/bench boot`.
+// started by hand on this machine with as much of its processors as a sandbox of tier 1 has: most of a start is the agent computing.
+// Run by `scripts/bench boot`.
 
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,12 +10,15 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
+import { ProcessorShare } from './processor_share.mjs';
 import { Stack } from './stack.mjs';
 import { newPerson } from './user_token.mjs';
 
 const CLICKS = Number(process.env.MOLT_BENCH_CLICKS ?? 30);
 const ROUNDS = Number(process.env.MOLT_BENCH_ROUNDS ?? 5);
 const START_MS = 120_000;
+/** Tier 1 (crates/local-engine/src/limits.rs). */
+const PROCESSOR_MILLIS = 500;
 const COOKIE = 'sb-access-token';
 /** As sandboxd starts it (crates/sandboxd/src/agent/launch.rs). */
 const ENVIRONMENT = { OPENCLAW_NO_RESPAWN: '1', OPENCLAW_NO_AUTO_UPDATE: '1', OPENCLAW_DISABLE_BONJOUR: '1' };
@@ -71,7 +75,7 @@ async function freePort() {
 }
 
 /** The same from the command line: started, waited for as its own probe says, and opened. */
-async function byHand(browser) {
+async function byHand(browser, share) {
   const home = mkdtempSync(join(tmpdir(), 'molt-by-hand-'));
   const port = await freePort();
   mkdirSync(join(home, '.openclaw'));
@@ -82,7 +86,8 @@ async function byHand(browser) {
   const begun = performance.now();
   const args = [entry, 'gateway', '--port', `${port}`, '--bind', 'loopback', '--allow-unconfigured'];
   const env = { PATH: process.env.PATH, HOME: home, ...ENVIRONMENT };
-  const child = spawn(process.env.MOLT_NODE, args, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
+  const [program, words] = share.confined(process.env.MOLT_NODE, args);
+  const child = spawn(program, words, { env, cwd: home, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
   try {
@@ -109,15 +114,17 @@ try {
   console.log(`first byte of the boot page, ${CLICKS} clicks: ${told(bytes)}`);
   const stack = await Stack.start(['--agent', 'openclaw', '--limits', 'test']);
   const [platform, hand] = [[], []];
+  const half = new ProcessorShare(PROCESSOR_MILLIS);
   try {
     // By turns, so that whatever else the machine does meets both.
     for (let round = 0; round < ROUNDS; round += 1) {
-      hand.push(await byHand(browser));
+      hand.push(await byHand(browser, half));
       platform.push(await throughThePlatform(browser, stack));
       console.log(`round ${round + 1}: by hand ${hand.at(-1).toFixed(0)} ms, through the platform ${platform.at(-1).toFixed(0)} ms`);
     }
   } finally {
     await stack.stop();
+    await half.remove();
   }
   const share = rank(platform, 0.5) / rank(hand, 0.5) - 1;
   console.log(`connected page by hand: ${told(hand)}`);

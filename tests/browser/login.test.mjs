@@ -6,11 +6,12 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { IdentityProvider } from '../fixtures/identity-provider/server.mjs';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
 import { sql } from './database.mjs';
+import { scenes } from './scene.mjs';
 import { Stack } from './stack.mjs';
 
 /** A page of ours or of the provider. */
@@ -56,16 +57,7 @@ describe('a person at the identity provider', () => {
     if (failed) throw failed.reason;
   });
 
-  function scene(name, body) {
-    test(name, { timeout: TEST_MS }, async () => {
-      try {
-        await body();
-      } catch (error) {
-        const pictures = await browser.keepAll(`login-failed-${randomBytes(3).toString('hex')}`);
-        throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
-      }
-    });
-  }
+  const scene = scenes(TEST_MS, () => ({ browser, stack }));
 
   const cookie = async (context, name) => (await context.cookies()).find((one) => one.name === name);
   const heading = (page, name, timeout = PAGE_MS) => page.getByRole('heading', { name }).waitFor({ state: 'visible', timeout });

@@ -51,9 +51,21 @@ describe('the model stub', () => {
     assert.equal(pieces.join(''), 'stub heard: grüße an alle 🦞');
   });
 
-  test('names its model', async () => {
+  test('holds a stream after its first piece until it is let go', async () => {
+    const release = stub.hold('wait for it');
+    const response = await call('/v1/chat/completions', said('wait for it', { stream: true }));
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    let text = '';
+    while (!text.includes('"content":"stub')) text += (await reader.read()).value;
+    assert.ok(!text.includes('[DONE]'));
+    release();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) text += part.value;
+    assert.ok(text.includes('[DONE]'));
+  });
+
+  test('names its models', async () => {
     const { data } = await (await call('/v1/models')).json();
-    assert.deepEqual(data.map((model) => model.id), ['stub-1']);
+    assert.deepEqual(data.map((model) => model.id), ['stub-1', 'stub-2']);
   });
 
   test('refuses a wrong key and remembers that it did', async () => {

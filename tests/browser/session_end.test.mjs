@@ -2,10 +2,11 @@
 // The tests tell one story in order; each says what it needs of those before.
 
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe } from 'node:test';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
+import { scenes } from './scene.mjs';
 import { Stack } from './stack.mjs';
 import { tokenLike } from './user_token.mjs';
 
@@ -40,16 +41,7 @@ describe('a session that ends under an open page', () => {
     if (failed) throw failed.reason;
   });
 
-  function scene(name, body) {
-    test(name, { timeout: TEST_MS }, async () => {
-      try {
-        await body();
-      } catch (error) {
-        const pictures = await browser.keepAll(`failed-${randomBytes(6).toString('hex')}`);
-        throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
-      }
-    });
-  }
+  const scene = scenes(TEST_MS, () => ({ browser, stack }));
 
   const shown = (locator) => locator.waitFor({ state: 'visible', timeout: RECONNECT_MS });
   const hidden = (locator) => locator.waitFor({ state: 'hidden', timeout: PAGE_MS });

@@ -1,12 +1,13 @@
 // What happens to the sockets of an open page when something breaks, in a real browser, with the stand-in for the agent.
 
 import assert from 'node:assert/strict';
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { exec } from './admin_exec.mjs';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
 import { CutLine } from './cut_line.mjs';
+import { scenes } from './scene.mjs';
 import { Stack } from './stack.mjs';
 import { tokenLike } from './user_token.mjs';
 
@@ -68,17 +69,7 @@ for (const resume of ['on', 'off']) {
       if (failed) throw failed.reason;
     });
 
-    function scene(name, body) {
-      test(name, { timeout: TEST_MS }, async () => {
-        line.up();
-        try {
-          await body();
-        } catch (error) {
-          const pictures = await browser.keepAll(`failed-${randomBytes(6).toString('hex')}`);
-          throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
-        }
-      });
-    }
+    const scene = scenes(TEST_MS, () => ({ browser, stack }), () => line.up());
 
     const hold = (context, token) => context.addCookies([{ name: COOKIE, value: token, url: stack.url, httpOnly: true, sameSite: 'Lax' }]);
     const log = (page) => page.evaluate(() => globalThis.log);

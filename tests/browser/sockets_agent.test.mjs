@@ -1,12 +1,12 @@
 // The script for the sockets of an open page together with the real agent: its page, its policy, its protocol.
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { exec } from './admin_exec.mjs';
 import { Browser } from './chromium.mjs';
 import { until } from './condition.mjs';
 import { CutLine } from './cut_line.mjs';
+import { scenes } from './scene.mjs';
 import { Stack } from './stack.mjs';
 
 const PAGE_MS = 10_000;
@@ -33,16 +33,7 @@ describe('an open page of the real agent', () => {
     if (failed) throw failed.reason;
   });
 
-  function scene(name, body) {
-    test(name, { timeout: TEST_MS }, async () => {
-      try {
-        await body();
-      } catch (error) {
-        const pictures = await browser.keepAll(`failed-${randomBytes(6).toString('hex')}`);
-        throw new Error([error.message, '--- pages', ...pictures, stack.tail()].join('\n'), { cause: error });
-      }
-    });
-  }
+  const scene = scenes(TEST_MS, () => ({ browser, stack }));
 
   const connected = (page) =>
     page.getByRole('status').filter({ hasText: /^\s*Connected\s*$/ }).waitFor({ state: 'attached', timeout: PAGE_MS });

@@ -11,6 +11,7 @@ mod leaks;
 mod ledger;
 mod paths;
 mod posing;
+mod repository;
 mod tokens;
 mod wire;
 
@@ -33,6 +34,7 @@ pub async fn all(stack: &Stack) -> Vec<Row> {
     browser::run(&mut ledger, &cast).await;
     injection::run(&mut ledger, &cast).await;
     leaks::run(&mut ledger, &cast).await;
+    repository::run(&mut ledger, &cast).await;
     wire::run(&mut ledger, &cast).await;
     ledger.close().await
 }

@@ -125,6 +125,13 @@ impl<'a> Call<'a> {
         Reply::read(self.builder.send().await?).await
     }
 
+    /// Makes the call; `None` when nobody answers, or only the runtime itself, which is on its way up.
+    pub async fn attempt_ours(self) -> Option<Reply> {
+        let response = self.builder.send().await.ok()?;
+        let ours = response.headers().contains_key("x-request-id");
+        if ours { Reply::read(response).await.ok() } else { None }
+    }
+
     /// Makes the call and takes any answer, the runtime's own too: its status, or `None` when none comes in time.
     pub async fn attempt_any(self, limit: std::time::Duration) -> Option<u16> {
         let answer = tokio::time::timeout(limit, self.builder.send()).await.ok()?;

@@ -37,6 +37,12 @@ impl Stack {
     /// # Panics
     /// When it fails.
     pub(crate) async fn wrangler(&self, worker: &str, arguments: &[&str]) -> String {
+        let done = self.try_wrangler(worker, arguments).await;
+        done.unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same; what it said when it failed.
+    pub(crate) async fn try_wrangler(&self, worker: &str, arguments: &[&str]) -> Result<String, String> {
         let state = &self.ready.state_dir;
         let script = r#". scripts/lib/env.sh; state=$1 configuration=$2; shift 2
             exec "$MOLT_NODE" --no-warnings "$MOLT_WRANGLER" "$@" --persist-to="$state" -c "$configuration""#;
@@ -55,8 +61,11 @@ impl Stack {
             .expect("bash");
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{arguments:?}\n{text}\n{errors}");
-        text
+        if output.status.success() {
+            Ok(text)
+        } else {
+            Err(format!("{arguments:?}\n{text}\n{errors}"))
+        }
     }
 }
 

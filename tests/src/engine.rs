@@ -6,9 +6,11 @@ use crate::secrets;
 use crate::wait::until;
 use serde::Deserialize;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(15);
+/// Between two tries.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The engine of a stack.
 pub struct Engine {
@@ -58,11 +60,15 @@ impl Engine {
     /// When there is no engine stand-in, or it does not answer.
     pub async fn containers(&self) -> Vec<Container> {
         let http = self.http.as_ref().expect("the stack runs with the engine stand-in");
-        let response = http
-            .get("http://engine/molt/containers")
-            .send()
-            .await
-            .expect("the engine answers");
+        // One that was killed is on its way up again.
+        let late = Instant::now() + LIMIT;
+        let response = loop {
+            match http.get("http://engine/molt/containers").send().await {
+                Ok(response) => break response,
+                Err(error) if Instant::now() > late => panic!("the engine does not answer: {error}"),
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        };
         let listed: Listed = response
             .error_for_status()
             .expect("200")

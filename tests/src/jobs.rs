@@ -56,9 +56,17 @@ impl Stack {
     /// # Panics
     /// When it does not.
     pub async fn job_ends(&self, id: &str) -> Value {
-        until("the job has ended", LIMIT, async || {
+        self.job_ends_within(id, LIMIT).await
+    }
+
+    /// The same for work that takes long.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    pub async fn job_ends_within(&self, id: &str, limit: Duration) -> Value {
+        until("the job has ended", limit, async || {
             // The stack may be on its way up.
-            let reply = self.get(&path(id)).admin().attempt().await.ok()?;
+            let reply = self.get(&path(id)).admin().attempt_ours().await?;
             let job = (reply.status == 200).then(|| reply.json(200))?;
             let state = JobState::parse(job["state"].as_str()?)?;
             assert_eq!(state.is_terminal(), job["completedAt"].is_string(), "{job}");

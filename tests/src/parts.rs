@@ -15,6 +15,8 @@ pub enum Part {
     Shim,
     /// `sandboxd serve`.
     Serve,
+    /// The child that saves or restores, while there is one.
+    Saver,
     /// `sandboxd init`, the first process of the container.
     Init,
     /// Everything in the container at once.
@@ -31,6 +33,7 @@ impl Part {
             Self::Agent => command.contains("sandboxd echo-agent"),
             Self::Shim => command.contains("sandboxd run-agent"),
             Self::Serve => command.contains("sandboxd serve"),
+            Self::Saver => command.contains("sandboxd snapshot"),
             Self::Init => command.contains("sandboxd init") && !outer,
             Self::Container => true,
             Self::Engine => false,

@@ -41,6 +41,14 @@ impl Process {
         })
     }
 
+    /// Whether it stands still, told to by a signal: one that is dying never does.
+    #[must_use]
+    pub fn is_stopped(pid: i32) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit_once(')')
+            .is_some_and(|(_, rest)| rest.trim_start().starts_with('T'))
+    }
+
     /// Whether it is still there.
     #[must_use]
     pub fn lives(&self) -> bool {

@@ -97,6 +97,12 @@ pub struct Secrets {
     /// Keys that seal what browsers keep for the router.
     #[serde(rename = "MOLT_SESSION_KEYS")]
     pub session_keys: serde_json::Value,
+    /// Root keys of the sandboxes' repositories.
+    #[serde(rename = "MOLT_REPOSITORY_KEYS")]
+    pub repository_keys: serde_json::Value,
+    /// Root keys of users' secrets.
+    #[serde(rename = "MOLT_SECRET_KEYS")]
+    pub secret_keys: serde_json::Value,
     /// What the gateway shows to what ran before.
     #[serde(rename = "LEGACY_FENCE_TOKEN")]
     pub legacy_fence: String,
@@ -114,7 +120,12 @@ impl Secrets {
     /// Every secret text, for searching.
     #[must_use]
     pub fn all(&self) -> Vec<String> {
-        let sets = [&self.identity_keys, &self.session_keys];
+        let sets = [
+            &self.identity_keys,
+            &self.session_keys,
+            &self.repository_keys,
+            &self.secret_keys,
+        ];
         let keys = sets
             .into_iter()
             .filter_map(|set| set["keys"].as_object())

@@ -205,15 +205,19 @@ async fn admin_key(stack: &Stack, credentials: &Credentials, first_id: &str, fir
 }
 
 /// Process ids of the runtimes: the one in front of the workers, which stays, and theirs, which is another with each configuration.
-fn runtimes(stack: &Stack) -> Vec<i32> {
+#[must_use]
+pub fn runtimes(stack: &Stack) -> Vec<i32> {
     let all = stack.processes().into_iter();
     all.filter(|process| process.command.contains("workerd serve"))
         .map(|process| process.pid)
         .collect()
 }
 
-/// Changes secrets of workers on a running stack.
-fn configure(stack: &Stack, workers: &[&str], secrets: &[(&str, &str)]) {
+/// Changes secrets of workers on a running stack, which gets another runtime for it.
+///
+/// # Panics
+/// When the stack's files cannot be written.
+pub fn configure(stack: &Stack, workers: &[&str], secrets: &[(&str, &str)]) {
     for worker in workers {
         let folder: PathBuf = stack.ready.state_dir.join("wrangler").join(worker);
         let file = folder.join(".dev.vars");

@@ -61,10 +61,18 @@ impl Stack {
     /// # Panics
     /// When it does not.
     pub async fn awake(&self, user: &User) {
+        self.awake_within(user, START_LIMIT).await;
+    }
+
+    /// The same for a sandbox whose start takes long.
+    ///
+    /// # Panics
+    /// When it does not come up in time.
+    pub async fn awake_within(&self, user: &User, limit: Duration) {
         let limit = if self.nothing_starts.load(Ordering::Relaxed) {
             Duration::ZERO
         } else {
-            START_LIMIT
+            limit
         };
         let mut last = String::new();
         let serves = try_until("the sandbox serves", limit, async || {

@@ -96,7 +96,7 @@ pub fn state_dir() -> std::io::Result<StateDir> {
 }
 
 impl Stack {
-    /// Starts a stack of the echo agent with these further flags, on free ports.
+    /// Starts a stack with these further flags, on free ports; of the echo agent unless they name another.
     ///
     /// # Errors
     /// See [`StackError`]; nothing runs then.
@@ -121,7 +121,12 @@ impl Stack {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error)),
             _ => {}
         }
-        let own = ["--port", "0", "--agent", "echo", "--limits", "test", "--no-open"];
+        let own = ["--port", "0", "--limits", "test", "--no-open"];
+        let agent = if flags.contains(&"--agent") {
+            [].as_slice()
+        } else {
+            &["--agent", "echo"]
+        };
         let build = std::env::var_os(NO_BUILD).map(|_| "--no-build");
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let paths = [
@@ -132,6 +137,7 @@ impl Stack {
         ];
         let arguments: Vec<String> = own
             .iter()
+            .chain(agent)
             .chain(flags)
             .copied()
             .chain(build)

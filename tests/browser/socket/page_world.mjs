@@ -182,6 +182,12 @@ export class World {
     return new Response(JSON.stringify(body ?? {}), { status, headers: { 'x-request-id': `r${this.asked}`, ...headers } });
   }
 
+  /** As the browser says it: no script can make such an event. */
+  networkIsBack() {
+    const event = new Event('online');
+    this.window.dispatchEvent(new Proxy(event, { get: (target, name) => (name === 'isTrusted' ? true : Reflect.get(target, name, target)) }));
+  }
+
   /** The newest connection. */
   get wire() {
     return this.wires.at(-1);

@@ -204,6 +204,23 @@ describe('a socket that the page itself closes', () => {
     await world.clock.pass(60_000);
     assert.equal(world.asked, asked + 1);
   });
+
+  for (const resume of [false, true]) {
+    test(`while it waits for its moment among others is not connected, resume ${resume}`, async () => {
+      const world = new World({ resume });
+      world.open();
+      world.wire.end(1006);
+      const { socket, seen } = world.open();
+      // The question comes after a quarter of a second or more; from its answer on every socket waits 150 ms.
+      while (world.asked === 0) await world.clock.pass(10);
+      await world.clock.pass(20);
+      assert.equal(world.wires.length, 1);
+      socket.close();
+      await world.clock.pass(2_000);
+      assert.equal(world.wires.length, 2, 'the other one alone');
+      assert.deepEqual(seen, ['error', 'close 1006 ']);
+    });
+  }
 });
 
 describe('a session', () => {

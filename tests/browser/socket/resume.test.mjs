@@ -189,6 +189,64 @@ describe('a socket that resumes', () => {
     assert.deepEqual(side.arrived, ['hello?']);
   });
 
+  test('replaces an attempt to go on that gets no answer, before its session is given up', async () => {
+    for (const opens of [false, true]) {
+      const { world, side, socket, seen } = await connected();
+      socket.send('1');
+      await cut(world, side);
+      const hung = world.wire;
+      if (opens) hung.accept('molt.resume.1');
+      await world.clock.pass(12_000);
+      assert.equal(world.wires.length, 3, `open: ${opens}`);
+      assert.ok(hung.closedBy, 'the attempt is still under way');
+      await accept(world, side);
+      assert.deepEqual([side.arrived, side.connections, seen], [['1'], 2, ['open']]);
+      side.acknowledge();
+      await world.clock.pass(120_000);
+      assert.equal(world.wires.length, 3, 'one that is welcome is left alone');
+    }
+  });
+
+  test('gives each step of an attempt to go on its time', async () => {
+    const { world, side, seen } = await connected();
+    await cut(world, side);
+    await world.clock.pass(7_000);
+    world.wire.accept('molt.resume.1');
+    await world.clock.pass(9_000);
+    await take(world.wire, side);
+    assert.deepEqual([world.wires.length, side.connections, seen], [2, 2, ['open']]);
+  });
+
+  test('begins although sandbox and agent take long, and not with an attempt that gets no answer at all', async () => {
+    const world = new World({ resume: true });
+    const side = new SandboxSide();
+    const { seen } = world.open();
+    await world.clock.pass(45_000);
+    world.wire.accept('molt.resume.1');
+    await world.clock.pass(55_000);
+    assert.equal(world.wires.length, 1);
+    await world.clock.pass(10_000);
+    assert.equal(world.wires.length, 2);
+    await accept(world, side);
+    assert.deepEqual(seen, ['open']);
+  });
+
+  test('replaces what is under way when the network has changed, also an attempt', async () => {
+    const { world, side, socket, seen } = await connected();
+    socket.send('1');
+    await cut(world, side);
+    world.networkIsBack();
+    await world.clock.pass(500);
+    assert.equal(world.wires.length, 3);
+    assert.ok(world.wires[1].closedBy, 'the attempt is still under way');
+    await accept(world, side);
+    world.networkIsBack();
+    await world.clock.pass(1_500);
+    side.lost(world.wires[2]);
+    await accept(world, side);
+    assert.deepEqual([world.wires.length, side.arrived, seen], [4, ['1'], ['open']]);
+  });
+
   test('does not repeat a message that is refused for its length', async () => {
     const { world, socket, seen } = await connected();
     socket.send('x'.repeat(32 * 1024 * 1024 + 1));

@@ -6,6 +6,7 @@ mod holds;
 mod pages;
 mod progress;
 mod restart;
+mod sign_out;
 mod stalled;
 
 use e2e_tests::harness::Group;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
             the_page_changes_nothing, the_former_address_changes_nothing_either, other_sites_restart_nothing,
             only_the_users_own_agent_is_restarted, other_methods_are_405,
         }
+        sign_out { a_sign_out_ends_sockets_while_the_agent_hangs }
     };
     trials.extend(trials! { group, shared; first_byte { the_boot_page_is_there_within_a_tenth_of_a_second } });
     group.run(3, trials)

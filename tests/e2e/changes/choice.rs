@@ -29,10 +29,6 @@ pub async fn a_tier_takes_effect_and_reaches_the_users_row(stack: Arc<Stack>) {
     assert_eq!(tier_of_container(&stack, &user).await.as_deref(), Some("2"));
 
     let body = json!({"tier": 3});
-    let refused = stack.call("PUT", &user.path("/tier")).admin().json(&body).send().await;
-    refused.problem(409, "would_discard_disk");
-    assert_eq!(tier_of_container(&stack, &user).await.as_deref(), Some("2"));
-    let body = json!({"tier": 3, "discardDisk": true});
     let job = stack.changed(&user, "PUT", "tier", &body).await;
     ended(&job, "succeeded");
     assert_eq!(job["change"]["generation"], 2, "{job}");
@@ -50,9 +46,7 @@ pub async fn an_image_is_chosen_and_gone_back_from(stack: Arc<Stack>) {
     set(json!({"name": "absent"})).await.names_field("image");
     set(json!({"rollback": true})).await.names_field("image");
     stack.awake(&user).await;
-    let refused = set(json!({"channel": "canary"})).await;
-    refused.problem(409, "would_discard_disk");
-    let body = json!({"channel": "canary", "discardDisk": true});
+    let body = json!({"channel": "canary"});
     let job = stack.changed(&user, "PUT", "image", &body).await;
     ended(&job, "succeeded");
     let image = async || stack.get(&user.path("/image")).admin().send().await.json(200);
@@ -62,7 +56,7 @@ pub async fn an_image_is_chosen_and_gone_back_from(stack: Arc<Stack>) {
         (&json!("canary"), &json!(2)),
         "{now}"
     );
-    let body = json!({"rollback": true, "discardDisk": true});
+    let body = json!({"rollback": true});
     let job = stack.changed(&user, "PUT", "image", &body).await;
     ended(&job, "succeeded");
     let now = image().await;

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
     let group = Group::new("changes", Box::leak(flags.into_boxed_slice()));
     let mut trials = trials! { group, shared;
         restart {
-            an_agent_is_restarted_on_its_disk, a_sandbox_is_restarted_when_its_disk_is_given_up,
+            an_agent_is_restarted_on_its_disk, a_restarted_sandbox_keeps_what_could_be_saved,
             what_is_stopped_is_started_by_a_restart, a_reset_kills_and_starts_from_nothing,
             a_destroyed_sandbox_stays_so_until_it_is_needed, a_wake_is_over_when_the_agent_is_ready,
             requests_that_come_meanwhile_are_answered,

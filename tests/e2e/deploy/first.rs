@@ -72,8 +72,12 @@ fn secrets_are_shared_kept_and_never_seen_by_others() {
         of("deploy [acme-admin-api]"),
         of("deploy [acme-router]"),
     );
-    assert_eq!(gateway.keys().collect::<Vec<_>>(), ["MOLT_IDENTITY_KEYS"]);
-    assert_eq!(gateway, admin);
+    assert_eq!(
+        gateway.keys().collect::<Vec<_>>(),
+        ["MOLT_IDENTITY_KEYS", "MOLT_REPOSITORY_KEYS", "MOLT_SECRET_KEYS"]
+    );
+    assert_eq!(admin.keys().collect::<Vec<_>>(), ["MOLT_IDENTITY_KEYS"]);
+    assert_eq!(gateway["MOLT_IDENTITY_KEYS"], admin["MOLT_IDENTITY_KEYS"]);
     assert_eq!(gateway["MOLT_IDENTITY_KEYS"], router["MOLT_IDENTITY_KEYS"]);
     assert_eq!(
         router.keys().collect::<Vec<_>>(),

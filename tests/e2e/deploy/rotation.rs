@@ -114,6 +114,36 @@ fn a_rotation_that_fails_leaves_the_former_secret_everywhere() {
 }
 
 #[test]
+fn root_keys_stay_however_often_they_are_replaced() {
+    for name in ["MOLT_REPOSITORY_KEYS", "MOLT_SECRET_KEYS"] {
+        a_root_key_stays_however_often_it_is_replaced(name);
+    }
+}
+
+fn a_root_key_stays_however_often_it_is_replaced(name: &str) {
+    let (operator, _edge) = deployed();
+    let ring = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+    let first = ring(&kept(&operator)[name]);
+    for _ in 0..2 {
+        operator.succeeds(&["--rotate", name]);
+    }
+    let third = ring(&live(&operator, "acme-container-gateway", name));
+    assert_eq!(third["current"], "k3");
+    assert_eq!(
+        third["keys"]["k1"], first["keys"]["k1"],
+        "what is wrapped under it opens"
+    );
+    assert_eq!(third["keys"].as_object().unwrap().len(), 3);
+    assert_eq!(third, ring(&kept(&operator)[name]));
+    // Without the former keys a new one would lose what is sealed under them.
+    let mut others = kept(&operator);
+    others.remove(name);
+    fs::write(operator.secrets_file(), serde_json::to_string(&others).unwrap()).unwrap();
+    let told = operator.fails(&["--rotate", name]);
+    assert!(told.contains("would be lost"), "{told}");
+}
+
+#[test]
 fn somebody_elses_secret_has_to_be_given() {
     let (mut operator, _edge) = deployed();
     operator.set("SUPABASE_JWT_SECRET", "");

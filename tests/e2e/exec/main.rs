@@ -7,6 +7,7 @@ mod jobs;
 mod listing;
 mod once;
 mod output;
+mod removed;
 mod resume;
 mod sync;
 mod terminal;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         listing::trials(&group),
         once::trials(&group),
         output::trials(&group),
+        removed::trials(&group),
         resume::trials(&group),
         sync::trials(&group),
         terminal::trials(&group),

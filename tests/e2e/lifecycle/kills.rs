@@ -2,6 +2,7 @@
 
 use e2e_tests::parts::Part;
 use e2e_tests::people::User;
+use e2e_tests::processes::Process;
 use e2e_tests::stack::{Stack, state_dir};
 use e2e_tests::wait::until;
 use nix::sys::signal::Signal;
@@ -50,7 +51,10 @@ pub async fn a_killed_agent_is_told_and_healed(stack: Arc<Stack>) {
     let (user, command) = killed(&stack, Part::Agent).await;
     // Its successor would be ready within a second, so it is held.
     until("the agent is started again", HEALED_WITHIN, async || {
-        (stack.signal_part(&user, Part::Agent, Signal::SIGSTOP).await > 0).then_some(())
+        stack.signal_part(&user, Part::Agent, Signal::SIGSTOP).await;
+        let agents = stack.part(&user, Part::Agent).await;
+        // The one that was killed may still be dying.
+        (!agents.is_empty() && agents.into_iter().all(Process::is_stopped)).then_some(())
     })
     .await;
     is_told(&stack, &user, |boot| boot["lifecycle"] == "starting").await;

@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let shared = trials! { group, shared;
         observation { asking_a_thousand_times_starts_nothing_and_moves_no_sleep }
         sleep {
-            a_sleeping_sandbox_wakes_by_a_request, a_sleeping_sandbox_wakes_by_a_command, an_open_tab_does_not_keep_it_awake,
+            a_sleeping_sandbox_wakes_by_a_request, a_sleeping_sandbox_wakes_by_a_command, a_sleeping_sandbox_wakes_by_the_agents_own_schedule, an_open_tab_does_not_keep_it_awake,
             it_does_not_sleep_while_a_command_runs, no_request_is_lost_when_it_goes_to_sleep
         }
         kills {

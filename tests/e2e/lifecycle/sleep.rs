@@ -1,9 +1,10 @@
 //! A sandbox that nobody uses sleeps, and whatever needs it wakes it.
 
 use crate::IDLE_SECONDS;
-use e2e_tests::people::User;
+use e2e_tests::people::{self, User};
 use e2e_tests::stack::Stack;
 use e2e_tests::wait::repeatedly;
+use molt_common::time::Millis;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,21 @@ pub async fn a_sleeping_sandbox_wakes_by_a_command(stack: Arc<Stack>) {
     assert_eq!(stack.generation(&user).await, 2);
     // And sleeps again.
     stack.lifecycle(&user, "sleeping", ASLEEP_LIMIT).await;
+}
+
+/// Nobody asks for it: what the agent has planned is enough.
+pub async fn a_sleeping_sandbox_wakes_by_the_agents_own_schedule(stack: Arc<Stack>) {
+    let user = stack.new_user().await;
+    stack.awake(&user).await;
+    // One that has something to do within a minute does not go to sleep for that.
+    let at = people::now() + IDLE_SECONDS + 75;
+    let plan = json!({"at": at * 1_000});
+    stack.post("/schedule").user(&user).json(&plan).send().await.expect(200);
+    let asleep = stack.lifecycle(&user, "sleeping", ASLEEP_LIMIT).await;
+    assert_eq!(asleep["wakesAt"], json!(Millis(at * 1_000).iso()), "{asleep}");
+    let awake = stack.lifecycle(&user, "running", Duration::from_secs(75 + 30)).await;
+    assert_eq!(awake["generation"], json!(2), "{awake}");
+    assert!(people::now() >= at, "{awake}");
 }
 
 pub async fn an_open_tab_does_not_keep_it_awake(stack: Arc<Stack>) {

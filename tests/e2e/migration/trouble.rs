@@ -4,7 +4,9 @@ use crate::flags::{ADMIN, GATEWAY, all_legacy, backend_of, flag, setting};
 use e2e_tests::hanging::Hanging;
 use e2e_tests::migration::stranger;
 use e2e_tests::operation::{CONTAINER_GATEWAY, NEW_ARCHITECTURE, Operation, token_file};
+use e2e_tests::people::User;
 use e2e_tests::stack::Stack;
+use molt_common::flag::{Flag, Subject, rule};
 use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +18,15 @@ pub async fn a_new_path_that_answers_wrongly_is_undone(stack: Arc<Stack>) {
     let path = format!("/api/super/flags/{GATEWAY}");
     stack.call("PUT", &path).admin().json(&by_hand).send().await.expect(200);
     let before = setting(&stack, GATEWAY).await;
-    let probe = stranger(&stack);
+    // Somebody whom that little share has not moved already.
+    let by_hand = serde_json::from_value(by_hand).expect("a setting");
+    let is_moved = |user: &User| {
+        let subject = Subject::parse(&user.id).expect("a subject");
+        rule(Flag::NewContainerGateway, &by_hand, Some(&subject)).on
+    };
+    let probe = std::iter::repeat_with(|| stranger(&stack))
+        .find(|user| !is_moved(user))
+        .expect("one");
     let token = token_file(&probe);
     // What ran before answers every path, the new agent does not know this one.
     let options = [

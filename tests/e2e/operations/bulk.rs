@@ -85,9 +85,6 @@ pub async fn what_does_not_fit_a_bulk_restart_is_named(stack: Arc<Stack>) {
         let refused = stack.post(BULK).admin().json(&body).send().await;
         assert_eq!(refused.problem(400, "invalid_request")["field"], field, "{body}");
     }
-    let body = json!({"userIds": [ada], "scope": "sandbox"});
-    let refused = stack.post(BULK).admin().json(&body).send().await;
-    refused.problem(409, "would_discard_disk");
 }
 
 /// On a stack of separate processes: the admin worker dies in the middle, twice.

@@ -15,7 +15,8 @@ fn main() -> ExitCode {
     let group = Group::new("ownership", world::FLAGS);
     let mut trials = trials! { group, shared;
         moves {
-            a_user_moves_and_goes_back_and_never_has_two_agents, a_used_disk_is_kept_until_it_may_be_lost,
+            a_user_moves_and_goes_back_and_never_has_two_agents, what_he_made_goes_with_him, what_cannot_be_written_stays,
+            who_cannot_be_saved_stays,
             an_admin_call_starts_nothing_for_a_user_who_is_elsewhere, a_client_does_not_reach_the_fence,
         }
         bodies { no_byte_is_lost_on_the_way, a_get_with_a_body_is_answered_by_either_side }

@@ -1,5 +1,6 @@
 //! A stack whose workers panic on request (`scripts/build --induced-panic`): what a panic takes along, and what it leaves alone.
 
+mod d1;
 mod exec_store;
 mod kv;
 mod one_request;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         trap { after_a_trap_the_worker_serves_again_and_nothing_stored_is_lost }
     };
     trials.extend(trials! { group, alone;
+        d1 { a_sandbox_lives_on_while_d1_hangs_and_its_copies_arrive_afterwards }
         kv { flags_are_changed_while_kv_fails_and_an_override_is_adopted_afterwards }
     });
     if std::env::var_os(VARIABLE).is_some() {

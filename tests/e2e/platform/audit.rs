@@ -71,7 +71,11 @@ pub async fn commands_and_sandboxes_have_chains_of_their_own(stack: Arc<Stack>) 
         (&json!(3), &json!(true)),
         "submitted, cancelled, ended: {report}"
     );
-    assert_eq!(settled(&stack, &sandbox).await["entries"], 2, "the command claimed it");
+    assert_eq!(
+        settled(&stack, &sandbox).await["entries"],
+        3,
+        "the command claimed it, and it got a key of its own"
+    );
     assert_eq!(
         verified(&stack, &format!("exec:{}", stack.seeded("Ben").id)).await["chain"],
         format!("exec:{}", stack.seeded("Ben").id)

@@ -214,7 +214,7 @@ pub async fn other_methods_are_405(stack: Arc<Stack>) {
         ("GET", "/login/development".into(), "POST"),
         ("PUT", "/logout".into(), "POST"),
         ("POST", "/_molt/assets/page.css".into(), "GET"),
-        ("POST", "/api/super/users".into(), "GET"),
+        ("PUT", "/api/super/users".into(), "GET"),
         ("DELETE", ada.path("/state"), "GET"),
         ("PUT", ada.path("/exec"), "POST"),
         ("PUT", ada.path("/exec"), "GET"),

@@ -80,7 +80,7 @@ const USED: [(&str, &str, &[&str]); 30] = [
         "put",
         &["200", "400", "403", "404", "409"],
     ),
-    ("/api/super/bulk/restart", "post", &["202", "400", "409", "413", "422"]),
+    ("/api/super/bulk/restart", "post", &["202", "400", "413", "422"]),
     ("/api/super/flags", "get", &["200"]),
     ("/api/super/flags/{name}", "get", &["200", "404"]),
     ("/api/super/flags/{name}", "put", &["200", "400", "404", "409", "412"]),

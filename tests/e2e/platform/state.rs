@@ -9,9 +9,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-const FIELDS: [&str; 25] = [
+const FIELDS: [&str; 27] = [
     "ageMs",
     "change",
+    "disk",
     "error",
     "generation",
     "image",
@@ -29,6 +30,7 @@ const FIELDS: [&str; 25] = [
     "retryAt",
     "since",
     "sleepsAt",
+    "snapshotAgeMs",
     "state",
     "tier",
     "timestamp",
@@ -75,13 +77,24 @@ pub async fn a_running_sandbox_shows_all_its_fields(stack: Arc<Stack>) {
     assert_shape(&state);
     let expected = json!({
         "userId": user.id, "name": user.name, "state": "active", "lifecycle": "running", "phase": "ready", "generation": 1, "owner": "new",
-        "tier": 1, "sleepsAt": null, "lastSnapshotAt": null, "error": null, "change": null, "keepAlive": {"policy": "default"}, "lastActiveAt": null,
+        "tier": 1, "lastSnapshotAt": null, "snapshotAgeMs": null, "error": null, "change": null, "keepAlive": {"policy": "default"},
         "nextImage": null, "nextTier": null, "retryAt": null, "waitsForCapacity": false, "wakesAt": null, "openSockets": 0, "since": state["since"],
+        // Known from the first look at it that finds it running.
+        "sleepsAt": state["sleepsAt"], "lastActiveAt": state["lastActiveAt"], "disk": state["disk"],
         "image": state["image"], "observedAt": state["observedAt"], "ageMs": state["ageMs"], "timestamp": state["timestamp"],
     });
     assert_eq!(state, expected);
     assert!(
         state["image"].as_str().is_some_and(|image| !image.is_empty()),
+        "{state}"
+    );
+    assert_eq!(
+        (
+            &state["disk"]["kept"],
+            &state["disk"]["published"],
+            &state["disk"]["loss"]
+        ),
+        (&json!(true), &json!(0), &Value::Null),
         "{state}"
     );
     assert!(is_time(state["observedAt"].as_str().unwrap_or_default()), "{state}");

@@ -75,7 +75,12 @@ pub async fn a_suspended_user_is_put_out_within_seconds_and_comes_back(stack: Ar
         (stack.get("/echo").user(&user).send().await.status == 200).then_some(())
     })
     .await;
-    assert_eq!(stack.generation(&user).await, generation, "his sandbox was left alone");
+    let since = stack.generation(&user).await;
+    assert_eq!(
+        since,
+        generation + 1,
+        "his sandbox was stopped, and started again for him"
+    );
 }
 
 pub async fn a_suspended_user_gets_no_container(stack: Arc<Stack>) {

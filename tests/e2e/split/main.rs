@@ -2,6 +2,7 @@
 
 mod direct_calls;
 mod exec;
+mod outbound;
 mod routers;
 mod switched_off;
 mod trust;
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             a_flag_that_is_off_is_said_plainly, somebody_unknown_may_show_who_he_is_while_a_flag_is_on_for_some,
         }
         routers { both_routers_reach_the_same_sandbox, a_router_that_dies_takes_no_other_along }
+        outbound { lists_that_are_set_before_the_first_visit_hold }
         exec { a_killed_admin_worker_still_tells_the_true_result }
     };
     // One kills what the other uses.

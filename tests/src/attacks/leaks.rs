@@ -2,6 +2,7 @@
 
 use super::{Cast, Ledger};
 use crate::reply::Reply;
+use molt_common::control::provider::TOKEN_VARIABLE;
 
 /// Looks everywhere a command can look, its own environment and that of every process included.
 const LOOK: &str = "env; cat /proc/*/environ /proc/*/cmdline 2>/dev/null | tr '\\0' '\\n'; cat ~/.openclaw/*.json /tmp/* 2>/dev/null; true";
@@ -59,9 +60,12 @@ pub async fn run(ledger: &mut Ledger<'_>, cast: &Cast) {
             .await;
     }
     let seen = stack.sh(ada, LOOK).await;
+    // The agent's own: by it the edge knows its start, and it opens nothing else (group providers).
+    let own = format!("{TOKEN_VARIABLE}=");
     let internal: Vec<&str> = seen
         .lines()
         .filter(|line| line.starts_with("MOLT_") || line.starts_with("SUPABASE") || line.contains("MASTER_TOKEN"))
+        .filter(|line| !line.starts_with(&own))
         .collect();
     let outcome = match shown(&seen) || !internal.is_empty() {
         true => Err(format!("secrets or platform variables are visible: {internal:?}")),
