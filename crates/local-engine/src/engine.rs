@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use crate::cgroup::{Cgroups, Hierarchy};
 use crate::container::registry::Registry;
@@ -20,6 +21,9 @@ use crate::logs;
 use crate::netns::NetworkNamespace;
 use crate::removal;
 use crate::run_dir::RunDir;
+
+/// How long an engine that ends waits for files to be removed.
+const REMOVALS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Everything that containers share.
 #[derive(Debug)]
@@ -44,6 +48,8 @@ pub struct Engine {
     pub allowed: Arc<AllowHosts>,
     /// A place for each sandbox that may run; `None` without a limit.
     pub places: Option<Arc<Semaphore>>,
+    /// What is being removed from the disk behind the containers it belonged to.
+    pub removals: TaskTracker,
     images: Images,
     stopping: AtomicBool,
 }
@@ -82,6 +88,7 @@ impl Engine {
             cgroups: Cgroups::new(Hierarchy::detect(), &run_dir.instance()),
             allowed: Arc::new(AllowHosts::new(allowed)),
             places: most.map(|most| Arc::new(Semaphore::new(most))),
+            removals: TaskTracker::new(),
             images,
             stopping: AtomicBool::new(false),
             run_dir,
@@ -183,6 +190,13 @@ impl Engine {
                 }
             }))
             .await;
+        }
+        self.removals.close();
+        if tokio::time::timeout(REMOVALS_LIMIT, self.removals.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("files of containers stay behind: they are many, and the next engine removes them");
         }
         self.cgroups.remove_instance();
     }

@@ -270,7 +270,7 @@ impl Engine {
         }
         if let Kind::App(app) = &container.kind {
             let network = lock(&app.network).take();
-            removal::discard(&self.files_of(container), network).await;
+            removal::discard(&self.removals, &self.files_of(container), network).await;
         }
         self.containers.remove(&container.name);
         container.state.send_modify(|state| state.removed = true);
