@@ -3,6 +3,7 @@
 //! Three passes: everything is created and what goes where is noted; every pack is fetched once and its blobs are written where they belong; owners, modes and
 //! times are set. Memory goes by the number of files and blobs, not by bytes.
 
+use crate::abreast;
 use crate::beneath;
 use crate::failure::{Failure, Outcome};
 use crate::node::{entry_name, permissions};
@@ -18,11 +19,7 @@ use std::fs::File;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
 
-/// Packs that are fetched at the same time.
-const THREADS: usize = 4;
 /// A run of zeros of this size is left as a hole.
 const HOLE: usize = 64 * 1024;
 
@@ -182,31 +179,9 @@ fn plan_file(
 }
 
 fn fill(stored: Stored<'_>, plan: &Plan, target: Target<'_>, progress: &Progress) -> Outcome<()> {
-    let packs = Mutex::new(plan.packs.values());
-    let failure = Mutex::new(None);
-    let failed = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while !failed.load(Ordering::Relaxed) {
-                    let Some(pieces) = packs.lock().unwrap_or_else(PoisonError::into_inner).next() else {
-                        return;
-                    };
-                    if let Err(error) = fill_from(stored, pieces, plan, target, progress) {
-                        failed.store(true, Ordering::Relaxed);
-                        failure
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .get_or_insert(error);
-                    }
-                }
-            });
-        }
-    });
-    failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .map_or(Ok(()), Err)
+    abreast::each(plan.packs.values(), |pieces| {
+        fill_from(stored, pieces, plan, target, progress)
+    })
 }
 
 /// Writes all blobs of one pack.

@@ -3,6 +3,7 @@
 //! [`run`] carries an [`order::Order`] out. The root of a snapshot's tree is the home itself: `restic restore <id> --target <folder>` puts what was in the home
 //! straight into that folder, and a home may lie elsewhere tomorrow.
 
+mod abreast;
 mod backend;
 mod beneath;
 mod clock;

@@ -1,5 +1,6 @@
 //! Reads a snapshot again and says what is not as it should be. Goes on after a fault, since an operator needs to know how much is lost.
 
+use crate::abreast;
 use crate::clock::now;
 use crate::failure::{Failure, Outcome};
 use crate::node::entry_name;
@@ -13,7 +14,7 @@ use rustic_core::{DataId, TreeId};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// Faults that are named.
@@ -22,7 +23,6 @@ const NAMED: usize = 20;
 const SAMPLED_FILES: usize = 20;
 /// One pack of so many is in a sample, besides those of the files.
 const SAMPLED_PACKS: u64 = 20;
-const THREADS: usize = 4;
 
 /// What the trees say.
 #[derive(Default)]
@@ -230,9 +230,6 @@ fn read(
     progress: &Progress,
 ) -> Outcome<()> {
     progress.set_total(met.files, wanted.len() as u64 * 4 * 1024 * 1024);
-    let packs = Mutex::new(wanted.iter());
-    let stopped = AtomicBool::new(false);
-    let failure = Mutex::new(None);
     let spoil = |blob: &DataId| bad.lock().unwrap_or_else(PoisonError::into_inner).insert(*blob);
     let one = |pack: &PackId, blobs: &BTreeSet<DataId>| -> Outcome<()> {
         if let Err(fault) = stored.backend.try_pack(pack) {
@@ -255,27 +252,8 @@ fn read(
         }
         Ok(())
     };
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                while !stopped.load(Ordering::Relaxed) {
-                    let Some(pack) = packs.lock().unwrap_or_else(PoisonError::into_inner).next() else {
-                        return;
-                    };
-                    let Some(blobs) = met.packs.get(pack) else { continue };
-                    if let Err(error) = one(pack, blobs) {
-                        stopped.store(true, Ordering::Relaxed);
-                        failure
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .get_or_insert(error);
-                    }
-                }
-            });
-        }
-    });
-    failure
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)
-        .map_or(Ok(()), Err)
+    abreast::each(
+        wanted.iter().filter_map(|pack| met.packs.get_key_value(pack)),
+        |(pack, blobs)| one(pack, blobs),
+    )
 }
