@@ -19,9 +19,10 @@ run_e2e_group() {
   cargo test --no-fail-fast -p e2e-tests --test "$1" >"$2/$1" 2>&1 || { printf '%s\n' "$1" >>"$2/failed-groups" && return 1; }
 }
 
-# Names of the tests that failed according to the log $1, one a line.
+# Names of the tests that failed according to the log $1, one a line: the list at its end, since what a test prints stands between its name
+# and its outcome.
 failed_trials() {
-  sed -nE 's/^test (.*[^ ]) +\.\.\. FAILED$/\1/p' "$1"
+  sed -n '/^failures:$/,/^test result:/p' "$1" | sed -nE 's/^    ([a-z0-9_]+(::[a-z0-9_]+)+)$/\1/p' | sort -u
 }
 
 # Whether failed tests are all that went wrong in the log $1: not a group that crashed, or a stack that left processes or secrets behind.
@@ -61,10 +62,11 @@ again() {
     only_trials_failed "$logs/$group" || code=1
     passed=0
     mapfile -t trials < <(failed_trials "$logs/$group")
+    grep -q "^test result: FAILED.* ${#trials[@]} failed;" "$logs/$group" || code=1
     for trial in "${trials[@]}"; do
       if again_alone "$logs" "$group" "$trial"; then
         passed=$((passed + 1))
-        sed -i "s/^test \($trial *\)\.\.\. FAILED$/FAILED beside others: \1/" "$logs/$group"
+        sed -i -e "s/^test \($trial *\)\.\.\. FAILED$/FAILED beside others: \1/" -e "s/^    $trial$/    beside others: $trial/" "$logs/$group"
         printf 'passed only alone: %s %s\n' "$group" "$trial"
       else
         code=1

@@ -104,7 +104,11 @@ show_failed_tests() {
 
 # Names of the tests that failed, one word each, for the closing summary: the only part of a long output that everybody reads.
 failed_names() {
-  sed -nE -e 's/^test (.*[^ ]) +\.\.\. FAILED$/\1/p' -e 's/^ *not ok [0-9]+ - (.+)$/\1/p' "$1" | tr ' ' '_' | sort -u | head -n 40
+  {
+    sed -nE -e 's/^test (.*[^ ]) +\.\.\. FAILED$/\1/p' -e 's/^ *not ok [0-9]+ - (.+)$/\1/p' "$1"
+    # What a test prints may stand between its name and its outcome; the list at the end has it in any case.
+    sed -n '/^failures:$/,/^test result:/p' "$1" | sed -nE 's/^    ([a-z0-9_]+(::[a-z0-9_]+)*)$/\1/p'
+  } | tr ' ' '_' | sort -u | head -n 40
 }
 
 # Sum over the closing lines of libtest and of what imitates it.
